@@ -1,0 +1,106 @@
+/**
+ * Every bound of the system, with its unit in its name and its reason beside it.
+ *
+ * A bound that an operator may want to change is only the default here; the setting's name stands in the comment.
+ */
+const kib = 1024
+const mib = 1024 * kib
+
+export const limits = {
+  http: {
+    /** Bodies above this are refused with 413: a 128k-token prompt is about 512 KiB of text, base64 images are out of scope. */
+    bodyBytesMax: 1 * mib,
+    /** Node's own default; more than any honest client sends. */
+    headerBytesMax: 16 * kib,
+    /** Slowloris bound: headers must be complete after this. */
+    headersTimeoutMs: 10_000,
+    /** The whole request must have arrived after this. */
+    requestTimeoutMs: 30_000,
+    /** Keep-alive connections without a request are closed after this; longer than usual load balancers' 60 s. */
+    idleTimeoutMs: 65_000,
+    /** Sockets over this are refused: each costs about 20 KiB. */
+    connectionsMax: 10_000,
+    /** Nesting above this is refused before any schema sees it: recursive code would exhaust the stack. */
+    jsonDepthMax: 64,
+    /** Bytes waiting in one slow reader's socket before its deltas are held back … */
+    slowReaderBytesMax: 64 * kib,
+    /** … and for how long a reader may stall before its request is cancelled. */
+    slowReaderStallMs: 30_000,
+  },
+  request: {
+    messagesMax: 2_048,
+    choicesMax: 8,
+    stopsMax: 16,
+    stopCharactersMax: 256,
+    logitBiasMax: 1_024,
+    topLogprobsMax: 20,
+    /** JSON schemas deeper than this are refused before they reach native code (a 10,000-deep one kills llama-server). */
+    schemaDepthMax: 32,
+    schemaBytesMax: 64 * kib,
+    /** A grammar bigger than this would take seconds to parse. */
+    grammarBytesMax: 256 * kib,
+    embeddingInputsMax: 256,
+    /** `maxTokens` when the client names none: the rest of the context, but never more than this. */
+    tokensDefault: 4_096,
+    /** A request that has had no first token after this is expired; `x-paceline-deadline-ms` shortens it. */
+    deadlineMsDefault: 120_000,
+    deadlineMsMax: 600_000,
+    /** Whole generation, first byte to last. */
+    durationMsMax: 3_600_000,
+  },
+  queue: {
+    /** Waiting requests per deployment (router setting `queueRequestsMax`). */
+    requestsMax: 512,
+    /** Waiting bytes per deployment, so that a few huge prompts cannot take the memory of many small ones. */
+    bytesMax: 64 * mib,
+    /** Tenants with state in the fair queue; the least recently seen is forgotten first. */
+    tenantsMax: 10_000,
+    /** What `Retry-After` says when nothing better is known. */
+    retryAfterMsDefault: 1_000,
+  },
+  nats: {
+    /** No message is larger; a larger dispatch travels in parts (`contracts/parts.ts`). Well under the server's 1 MiB default. */
+    payloadBytesMax: 512 * kib,
+    /** Parts of unfinished messages a receiver holds, and for how long. */
+    partsBytesMax: 16 * mib,
+    partsAgeMsMax: 5_000,
+    /** First wait of the reconnect back-off; doubled to the maximum, with jitter. */
+    reconnectWaitMs: 100,
+    reconnectWaitMsMax: 1_000,
+  },
+  worker: {
+    reportIntervalMs: 200,
+    /** Silence after which a worker gets no new work … */
+    suspectAfterMs: 1_000,
+    /** … and after which what it had is lost. */
+    goneAfterMs: 3_000,
+    /** Registration in the KV bucket lives this long without a refresh. */
+    registrationTtlMs: 10_000,
+    registrationRefreshMs: 3_000,
+    /** A worker must accept or refuse a dispatch within this, or the router tries elsewhere. */
+    acceptTimeoutMs: 1_000,
+    /** No event for this long while a request runs: the router asks the worker where it is. */
+    resendAfterMs: 1_000,
+    /** Events of ended requests kept for a re-send: by age and by bytes. */
+    outboxRetentionMs: 30_000,
+    outboxBytesMax: 16 * mib,
+    /** Requests a worker may hold beyond its slots; routers send to free slots, so this only absorbs races and `n` > 1. */
+    waitingPerSlotMax: 1,
+    /** Prefix digests in a report: newest first; 64 × 12 bytes keep a report below 2 KiB. */
+    prefixDigestsMax: 64,
+    /** Deltas of non-streaming requests are sent at most this often: nobody reads them until the end. */
+    quietDeltaIntervalMs: 500,
+  },
+  drain: {
+    /** How long a draining process waits for what runs (`terminationGracePeriodSeconds` must be longer). */
+    graceMs: 30_000,
+  },
+  metrics: {
+    /** Distinct client-derived label values (model, tenant); further ones are counted as `other`. */
+    labelValuesMax: 1_000,
+  },
+  logs: {
+    /** Longest value of one field; a prompt is never logged at all. */
+    fieldCharactersMax: 512,
+  },
+} as const

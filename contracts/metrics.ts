@@ -1,0 +1,306 @@
+/**
+ * Every metric that Paceline exports: name, meaning, kind, labels, buckets. Dashboards, alerts and code take names from here.
+ *
+ * Workers use vLLM's names, so that existing scorers, autoscaling rules and dashboards work unchanged; router and operator use
+ * `paceline_`. Base units (seconds, bytes, tokens); `_total` on counters. Labels are tags of outcome unions or bounded names:
+ * never a key, a prompt or a free text.
+ */
+export interface MetricDefinition {
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly labels: readonly string[]
+  readonly buckets?: readonly number[]
+}
+
+const define = <const M extends MetricDefinition>(metric: M): M => metric
+
+/** vLLM's own buckets, so that panels built for it keep their shape. */
+export const buckets = {
+  ttft: [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560,
+  ],
+  interToken: [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80],
+  latency: [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680],
+  tokens: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000],
+  iteration: [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096],
+  /** What the router itself adds: from 50 µs. */
+  overhead: [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1],
+  reconcile: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
+} as const
+
+const engineLabels = ['model_name', 'engine'] as const
+const vllm = <const N extends string, const K extends 'counter' | 'gauge'>(name: N, kind: K, help: string) =>
+  define({ name: `vllm:${name}` as const, kind, help, labels: engineLabels })
+const vllmHistogram = <const N extends string>(name: N, help: string, list: readonly number[]) =>
+  define({ name: `vllm:${name}` as const, kind: 'histogram', help, labels: engineLabels, buckets: list })
+
+/** `engine` is `llamacpp` or `simulated`: a simulated figure never looks like a real one. */
+export const workerMetrics = {
+  requestsRunning: vllm('num_requests_running', 'gauge', 'Requests that hold a slot.'),
+  requestsWaiting: vllm('num_requests_waiting', 'gauge', 'Requests accepted that wait for a slot.'),
+  kvCacheUsage: vllm('kv_cache_usage_perc', 'gauge', 'Share of KV cells in use, 0 to 1.'),
+  prefixCacheQueries: vllm('prefix_cache_queries_total', 'counter', 'Prompt tokens looked up in the prefix cache.'),
+  prefixCacheHits: vllm('prefix_cache_hits_total', 'counter', 'Prompt tokens restored from the prefix cache.'),
+  preemptions: vllm('num_preemptions_total', 'counter', 'Sequences whose cells were taken and recomputed later.'),
+  promptTokens: vllm('prompt_tokens_total', 'counter', 'Prompt tokens processed, restored ones included.'),
+  generationTokens: vllm('generation_tokens_total', 'counter', 'Tokens generated.'),
+  requestSuccess: define({
+    name: 'vllm:request_success_total',
+    kind: 'counter',
+    help: 'Requests completed, by finish reason.',
+    labels: [...engineLabels, 'finished_reason'],
+  }),
+  timeToFirstToken: vllmHistogram('time_to_first_token_seconds', 'From acceptance to the first token.', buckets.ttft),
+  interTokenLatency: vllmHistogram(
+    'inter_token_latency_seconds',
+    'Between two tokens of one sequence.',
+    buckets.interToken,
+  ),
+  timePerOutputToken: vllmHistogram(
+    'request_time_per_output_token_seconds',
+    'Mean time per token of a request.',
+    buckets.interToken,
+  ),
+  endToEndLatency: vllmHistogram('e2e_request_latency_seconds', 'From acceptance to the end.', buckets.latency),
+  queueTime: vllmHistogram('request_queue_time_seconds', 'From acceptance to a slot.', buckets.latency),
+  prefillTime: vllmHistogram('request_prefill_time_seconds', 'From a slot to the first token.', buckets.latency),
+  decodeTime: vllmHistogram('request_decode_time_seconds', 'From the first token to the last.', buckets.latency),
+  inferenceTime: vllmHistogram('request_inference_time_seconds', 'From a slot to the end.', buckets.latency),
+  requestPromptTokens: vllmHistogram('request_prompt_tokens', 'Prompt tokens per request.', buckets.tokens),
+  requestGenerationTokens: vllmHistogram('request_generation_tokens', 'Generated tokens per request.', buckets.tokens),
+  iterationTokens: vllmHistogram('iteration_tokens_total', 'Batch rows per engine step.', buckets.iteration),
+  cacheConfig: define({
+    name: 'vllm:cache_config_info',
+    kind: 'gauge',
+    help: 'KV cache geometry; always 1.',
+    labels: [...engineLabels, 'block_size', 'num_gpu_blocks', 'cache_dtype'],
+  }),
+  draftRounds: vllm('spec_decode_num_drafts_total', 'counter', 'Verify steps that carried a draft.'),
+  draftTokens: vllm('spec_decode_num_draft_tokens_total', 'counter', 'Tokens drafted.'),
+  acceptedTokens: vllm('spec_decode_num_accepted_tokens_total', 'counter', 'Drafted tokens accepted.'),
+  stepSeconds: define({
+    name: 'paceline_worker_step_seconds',
+    kind: 'histogram',
+    help: 'One engine step, by phase (plan, decode, sample, emit).',
+    labels: [...engineLabels, 'phase'],
+    buckets: [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+  }),
+  threads: define({
+    name: 'paceline_worker_threads',
+    kind: 'gauge',
+    help: 'Compute threads in use.',
+    labels: engineLabels,
+  }),
+  prefixCacheBytes: define({
+    name: 'paceline_worker_prefix_cache_bytes',
+    kind: 'gauge',
+    help: 'Host memory held by the prefix cache.',
+    labels: engineLabels,
+  }),
+  resends: define({
+    name: 'paceline_worker_resent_events_total',
+    kind: 'counter',
+    help: 'Events sent again on request.',
+    labels: engineLabels,
+  }),
+} as const satisfies Record<string, MetricDefinition>
+
+/** How a request ended, as the router counts it; the tags of its outcome union. */
+export const requestOutcomes = ['completed', 'invalid', 'refused', 'expired', 'aborted', 'cancelled', 'failed'] as const
+/** Why a request missed its SLO; exactly one cause per lost request (`wasted-draft`, `escalated-twice` come with their parts). */
+export const goodputLosses = [
+  'refused',
+  'expired',
+  'late-first-token',
+  'late-tokens',
+  'failed',
+  'wasted-draft',
+  'escalated-twice',
+] as const
+
+export const routerMetrics = {
+  requests: define({
+    name: 'paceline_requests_total',
+    kind: 'counter',
+    help: 'Requests by final outcome and HTTP status.',
+    labels: ['model', 'endpoint', 'outcome', 'status'],
+  }),
+  running: define({
+    name: 'paceline_requests_running',
+    kind: 'gauge',
+    help: 'Requests dispatched and not yet ended.',
+    labels: ['model'],
+  }),
+  queueDepth: define({
+    name: 'paceline_queue_depth',
+    kind: 'gauge',
+    help: 'Requests waiting in the queue.',
+    labels: ['model'],
+  }),
+  queueBytes: define({
+    name: 'paceline_queue_bytes',
+    kind: 'gauge',
+    help: 'Bytes of the requests waiting.',
+    labels: ['model'],
+  }),
+  queueWait: define({
+    name: 'paceline_queue_wait_seconds',
+    kind: 'histogram',
+    help: 'From arrival to dispatch.',
+    labels: ['model'],
+    buckets: buckets.latency,
+  }),
+  timeToFirstToken: define({
+    name: 'paceline_time_to_first_token_seconds',
+    kind: 'histogram',
+    help: 'From arrival to the first token written.',
+    labels: ['model'],
+    buckets: buckets.ttft,
+  }),
+  interToken: define({
+    name: 'paceline_inter_token_seconds',
+    kind: 'histogram',
+    help: 'Between two deltas written to one client.',
+    labels: ['model'],
+    buckets: buckets.interToken,
+  }),
+  duration: define({
+    name: 'paceline_request_duration_seconds',
+    kind: 'histogram',
+    help: 'From arrival to the last byte.',
+    labels: ['model'],
+    buckets: buckets.latency,
+  }),
+  dispatchOverhead: define({
+    name: 'paceline_dispatch_overhead_seconds',
+    kind: 'histogram',
+    help: "The router's own time from body read to dispatch, queueing excluded.",
+    labels: ['model'],
+    buckets: buckets.overhead,
+  }),
+  promptTokens: define({
+    name: 'paceline_prompt_tokens_total',
+    kind: 'counter',
+    help: 'Prompt tokens of completed requests.',
+    labels: ['model', 'tenant'],
+  }),
+  cachedTokens: define({
+    name: 'paceline_cached_prompt_tokens_total',
+    kind: 'counter',
+    help: 'Prompt tokens restored from a prefix cache.',
+    labels: ['model', 'tenant'],
+  }),
+  completionTokens: define({
+    name: 'paceline_completion_tokens_total',
+    kind: 'counter',
+    help: 'Tokens generated for clients.',
+    labels: ['model', 'tenant'],
+  }),
+  sloGood: define({
+    name: 'paceline_slo_good_requests_total',
+    kind: 'counter',
+    help: 'Requests that met every limit of their SLO.',
+    labels: ['model', 'tenant'],
+  }),
+  sloLost: define({
+    name: 'paceline_slo_lost_requests_total',
+    kind: 'counter',
+    help: 'Requests that did not, by cause.',
+    labels: ['model', 'tenant', 'cause'],
+  }),
+  retries: define({
+    name: 'paceline_retries_total',
+    kind: 'counter',
+    help: 'Dispatches tried again on another worker, by cause.',
+    labels: ['model', 'cause'],
+  }),
+  resends: define({
+    name: 'paceline_resend_requests_total',
+    kind: 'counter',
+    help: 'Gaps or silences after which events were asked for again.',
+    labels: ['cause'],
+  }),
+  duplicates: define({
+    name: 'paceline_duplicate_events_total',
+    kind: 'counter',
+    help: 'Events received twice and dropped.',
+    labels: [],
+  }),
+  workers: define({
+    name: 'paceline_workers',
+    kind: 'gauge',
+    help: 'Workers as this router sees them.',
+    labels: ['model', 'state'],
+  }),
+  natsConnected: define({
+    name: 'paceline_nats_connected',
+    kind: 'gauge',
+    help: '1 while NATS is connected.',
+    labels: [],
+  }),
+  natsReconnects: define({
+    name: 'paceline_nats_reconnects_total',
+    kind: 'counter',
+    help: 'Reconnects to NATS.',
+    labels: [],
+  }),
+  backpressure: define({
+    name: 'paceline_slow_reader_pauses_total',
+    kind: 'counter',
+    help: 'Times a slow client was paused.',
+    labels: [],
+  }),
+} as const satisfies Record<string, MetricDefinition>
+
+export const operatorMetrics = {
+  reconciles: define({
+    name: 'paceline_operator_reconciles_total',
+    kind: 'counter',
+    help: 'Reconciles by result.',
+    labels: ['result'],
+  }),
+  reconcileSeconds: define({
+    name: 'paceline_operator_reconcile_seconds',
+    kind: 'histogram',
+    help: 'Time of one reconcile.',
+    labels: [],
+    buckets: buckets.reconcile,
+  }),
+  deployments: define({
+    name: 'paceline_operator_deployments',
+    kind: 'gauge',
+    help: 'Deployments by roll-up condition.',
+    labels: ['state'],
+  }),
+  replicas: define({
+    name: 'paceline_operator_replicas',
+    kind: 'gauge',
+    help: 'Worker replicas.',
+    labels: ['deployment', 'state'],
+  }),
+  restarts: define({
+    name: 'paceline_operator_worker_restarts_total',
+    kind: 'counter',
+    help: 'Workers started again after they ended by themselves.',
+    labels: ['deployment'],
+  }),
+  downloads: define({
+    name: 'paceline_operator_model_downloads_total',
+    kind: 'counter',
+    help: 'Model downloads by result.',
+    labels: ['result'],
+  }),
+  downloadBytes: define({
+    name: 'paceline_operator_model_download_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of model files fetched.',
+    labels: [],
+  }),
+  workqueueDepth: define({
+    name: 'paceline_operator_workqueue_depth',
+    kind: 'gauge',
+    help: 'Keys waiting to be reconciled.',
+    labels: [],
+  }),
+} as const satisfies Record<string, MetricDefinition>

@@ -1,0 +1,69 @@
+/**
+ * What each role may say and hear on NATS: the least that its work needs. The local platform writes these into the server's
+ * configuration, the chart into its Secret. `test/integration/permissions` tries what is not listed and must be refused.
+ */
+import { buckets, protocolVersion } from './subjects.ts'
+
+export type Role = 'operator' | 'router' | 'worker'
+export interface RolePermissions {
+  readonly publish: readonly string[]
+  readonly subscribe: readonly string[]
+}
+
+const root = `paceline.${protocolVersion}`
+const inbox = (role: Role) => `_INBOX_${role}.>`
+/** Reply subjects of each role start with its own prefix, so that no role can read another's answers. */
+export const inboxPrefix = (role: Role) => `_INBOX_${role}`
+
+const stream = (bucket: string) => `KV_${bucket}`
+const readBucket = (bucket: string): string[] => [
+  `$JS.API.STREAM.INFO.${stream(bucket)}`,
+  `$JS.API.CONSUMER.CREATE.${stream(bucket)}.>`,
+  `$JS.API.CONSUMER.CREATE.${stream(bucket)}`,
+  `$JS.API.CONSUMER.DELETE.${stream(bucket)}.>`,
+  `$JS.API.CONSUMER.INFO.${stream(bucket)}.>`,
+  `$JS.API.DIRECT.GET.${stream(bucket)}.>`,
+  `$JS.API.DIRECT.GET.${stream(bucket)}`,
+  `$JS.API.STREAM.MSG.GET.${stream(bucket)}`,
+  `$JS.ACK.${stream(bucket)}.>`,
+  `$JS.FC.${stream(bucket)}.>`,
+]
+const writeBucket = (bucket: string): string[] => [`$KV.${bucket}.>`]
+
+export const permissions: Readonly<Record<Role, RolePermissions>> = {
+  operator: {
+    publish: [
+      '$JS.API.INFO',
+      ...Object.values(buckets).flatMap((bucket) => [
+        `$JS.API.STREAM.CREATE.${stream(bucket)}`,
+        `$JS.API.STREAM.UPDATE.${stream(bucket)}`,
+        `$JS.API.STREAM.PURGE.${stream(bucket)}`,
+        ...readBucket(bucket),
+        ...writeBucket(bucket),
+      ]),
+      `${root}.worker.*.drain`,
+    ],
+    subscribe: [inbox('operator'), `${root}.report.>`, `${root}.router-report.*`],
+  },
+  router: {
+    publish: [
+      '$JS.API.INFO',
+      ...Object.values(buckets).flatMap(readBucket),
+      `${root}.worker.*.dispatch`,
+      `${root}.worker.*.cancel`,
+      `${root}.worker.*.resend`,
+      `${root}.router-report.*`,
+    ],
+    subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.report.>`],
+  },
+  worker: {
+    publish: [
+      '$JS.API.INFO',
+      `$JS.API.STREAM.INFO.${stream(buckets.workers)}`,
+      ...writeBucket(buckets.workers),
+      `${root}.router.*.stream`,
+      `${root}.report.>`,
+    ],
+    subscribe: [inbox('worker'), `${root}.worker.*.*`],
+  },
+}

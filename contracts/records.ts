@@ -1,0 +1,59 @@
+/**
+ * What stands in the JetStream KV buckets (`contracts/subjects.ts`): the state that routers and workers share with the operator.
+ */
+import * as z from 'zod'
+import { DeploymentName, Revision, TenantId, WorkerId } from './ids.ts'
+
+/** Bucket `models`, key = deployment name. What routers must know of a deployment; written by the operator only. */
+export const ModelRecord = z.object({
+  deployment: DeploymentName,
+  /** Names clients may use, unique over all deployments; the deployment's own name is one of them. */
+  servedNames: z.array(z.string().min(1)),
+  revision: Revision,
+  /** Seconds since the epoch: OpenAI's `created`. */
+  created: z.int(),
+  contextTokensMax: z.int().positive(),
+  capabilities: z.object({
+    chat: z.boolean(),
+    completions: z.boolean(),
+    embeddings: z.boolean(),
+    grammar: z.boolean(),
+  }),
+  simulated: z.boolean(),
+  reproducible: z.enum(['no', 'proving', 'proved', 'refuted']),
+  slo: z.object({ ttftMs: z.number().positive(), tpotMs: z.number().positive() }),
+  queue: z.object({ requestsMax: z.int().positive(), bytesMax: z.int().positive() }),
+})
+export type ModelRecord = z.infer<typeof ModelRecord>
+
+/** Bucket `keys`, key = lower-case hex SHA-256 of the API key. While the bucket is empty the router is open. */
+export const KeyRecord = z.object({
+  tenant: TenantId,
+  /** Share of capacity in the fair queue, relative to other tenants. */
+  weight: z.number().positive(),
+  priority: z.int(),
+})
+export type KeyRecord = z.infer<typeof KeyRecord>
+
+/** Bucket `workers`, key = worker id, TTL `limits.worker.registrationTtlMs`. Removed by the operator as soon as the process is known dead. */
+export const WorkerRecord = z.object({
+  worker: WorkerId,
+  deployment: DeploymentName,
+  revision: Revision,
+  pid: z.int().nonnegative(),
+  version: z.string(),
+  metricsUrl: z.string(),
+  engine: z.object({
+    kind: z.enum(['llamacpp', 'simulated']),
+    simulated: z.boolean(),
+    backend: z.string(),
+    library: z.string(),
+    threads: z.int().nonnegative(),
+    kvCacheType: z.string(),
+    reproducible: z.enum(['no', 'proving', 'proved', 'refuted']),
+  }),
+  slots: z.int().positive(),
+  contextTokensMax: z.int().positive(),
+  capabilities: ModelRecord.shape.capabilities,
+})
+export type WorkerRecord = z.infer<typeof WorkerRecord>

@@ -1,0 +1,29 @@
+/**
+ * What a worker is told by whoever starts it (the operator's platform), as JSON in the environment variable `PACELINE_WORKER`.
+ * Secrets (the NATS password) come in their own variables, never in here.
+ */
+import * as z from 'zod'
+import { DeploymentName, Revision, WorkerId } from './ids.ts'
+import { ModelDeploymentSpec } from './resources/modelDeployment.ts'
+
+export const WorkerConfig = z.strictObject({
+  worker: WorkerId,
+  deployment: DeploymentName,
+  revision: Revision,
+  /** The verified model file on this machine; null for the simulated engine. */
+  modelPath: z.string().nullable(),
+  modelSha256: z.string().nullable(),
+  engine: ModelDeploymentSpec.shape.engine,
+  kvCacheType: z.enum(['auto', 'f16', 'bf16', 'q8_0']),
+  slo: ModelDeploymentSpec.shape.slo,
+  nats: z.strictObject({ url: z.string(), user: z.string() }),
+  /** Loopback port for `/metrics` and health; 0 lets the system choose, and the registration says which. */
+  metricsPort: z.int().min(0).max(65_535),
+  metricsHost: z.string().default('127.0.0.1'),
+  /** Folder for what outlives a process: cost curves, reproducibility proofs. */
+  cacheDir: z.string(),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+})
+export type WorkerConfig = z.infer<typeof WorkerConfig>
+export const workerConfigVariable = 'PACELINE_WORKER'
+export const natsPasswordVariable = 'PACELINE_NATS_PASSWORD'
