@@ -5,6 +5,7 @@
  * text deltas, sampling or NATS. The engine loop is its only caller and never overlaps two calls of `decode`. Both
  * implementations pass `test/behaviour/modelRunner`.
  */
+import assert from 'node:assert/strict'
 
 /** Index of a sequence in the runner: 0 … slots-1. Throughput is best when running ones are 0..B-1 without gaps. */
 export type Slot = number
@@ -99,4 +100,26 @@ export interface ModelRunner extends AsyncDisposable {
 
   readonly threads: number
   setThreads(threads: number): void
+
+  /** Seeded fault of the simulation: should the next request be refused? Asked once per request; absent: never. */
+  refuses?(): boolean
+}
+
+/** What every batch must hold, on both runners; returns its number of tokens. A broken rule is a bug of the engine loop. */
+export function assertBatch(spans: readonly BatchSpan[], tokensMax: number): number {
+  assert(spans.length > 0, 'an empty batch')
+  let tokens = 0
+  let slotBefore = -1
+  for (const span of spans) {
+    assert(span.slot > slotBefore, `slot ${span.slot} after slot ${slotBefore}: slots must ascend`)
+    assert(span.tokens.length > 0, `slot ${span.slot} brings no tokens`)
+    assert(
+      span.logitsForLast >= 0 && span.logitsForLast <= span.tokens.length,
+      `slot ${span.slot}: too many logits rows`,
+    )
+    slotBefore = span.slot
+    tokens += span.tokens.length
+  }
+  assert(tokens <= tokensMax, `${tokens} tokens in a batch of at most ${tokensMax}`)
+  return tokens
 }

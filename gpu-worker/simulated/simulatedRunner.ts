@@ -1,0 +1,295 @@
+/**
+ * A model runner that computes nothing and takes exactly as long as it was told: for tests of everything around an engine.
+ *
+ * Time comes only from the injected clock, chance only from the seed. It keeps the port's promises as strictly as llama.cpp
+ * does (positions, rows, cells left behind by an aborted step) and asserts what callers must hold. `info.simulated` is true;
+ * whoever shows its figures must say so.
+ */
+import assert from 'node:assert/strict'
+import { setImmediate as afterPendingEvents } from 'node:timers'
+import { Failure } from '#contracts/failure.ts'
+import type { SimulatedSettings } from '#contracts/resources/modelDeployment.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
+import {
+  assertBatch,
+  type BatchSpan,
+  type DecodeResult,
+  type ModelRunner,
+  type RunnerInfo,
+  type Slot,
+} from '../modelRunner.ts'
+import { Cells, fillWindow } from './cells.ts'
+import { embedTokens } from './embedding.ts'
+import { type FaultPlan, planFaults, type StepFaults, uniform } from './faults.ts'
+import { createLanguageModel, mix, windowLength } from './languageModel.ts'
+import * as vocabulary from './vocabulary.ts'
+
+export type SimulatedRunnerOptions = SimulatedSettings & {
+  readonly slots: number
+  readonly contextTokensMax: number
+  readonly clock: Clock
+  readonly kvLayout: 'split' | 'unified'
+  /** Unified layout: cells of all slots together; `slots * contextTokensMax` where it is not given. */
+  readonly cellsMax?: number
+  readonly batchTokensMax?: number
+  /** What a `crash` fault does: end the process, or in the simulation the worker. The step then never answers. */
+  readonly crash?: () => void
+  /** How a step of no length answers. The default lets waiting I/O go first, so that a loop of such steps starves nobody. */
+  readonly immediate?: (action: () => void) => void
+}
+
+export function createSimulatedRunner(options: SimulatedRunnerOptions): ModelRunner {
+  return new SimulatedRunner(options)
+}
+
+interface RunningStep {
+  finish(result: DecodeResult): void
+  timer: Timer | undefined
+}
+
+class SimulatedRunner implements ModelRunner {
+  readonly info: RunnerInfo
+  readonly batchTokensMax: number
+  readonly #options: SimulatedRunnerOptions
+  readonly #cells: Cells
+  readonly #model
+  readonly #faults: FaultPlan
+  readonly #nextDraft: () => number
+  readonly #immediate: (action: () => void) => void
+  readonly #rows: Float32Array[] = []
+  readonly #draftWindow = new Int32Array(windowLength)
+  #windows = new Int32Array(64 * windowLength)
+  #rowCount = 0
+  #rowsFilled: boolean[] = []
+  #rowsAreNumbers = true
+  #running: RunningStep | undefined
+  #threads = 1
+  #disposed = false
+
+  constructor(options: SimulatedRunnerOptions) {
+    this.#options = options
+    this.info = infoOf(options)
+    this.batchTokensMax = options.batchTokensMax ?? 2_048
+    this.#cells = new Cells({ ...options, cellsMax: options.cellsMax ?? options.slots * options.contextTokensMax })
+    this.#model = createLanguageModel(options.seed)
+    this.#faults = planFaults(options.faults, options.seed)
+    this.#nextDraft = uniform(mix(options.seed, 0xd4af))
+    this.#immediate = options.immediate ?? ((action) => void afterPendingEvents(action))
+  }
+
+  get threads(): number {
+    return this.#threads
+  }
+
+  setThreads(threads: number): void {
+    this.#assertOpen()
+    assert(Number.isInteger(threads) && threads > 0, `${threads} threads`)
+    this.#threads = threads
+  }
+
+  tokenize(text: string, options: { parseSpecial: boolean; addBegin: boolean }): number[] {
+    this.#assertOpen()
+    const tokens = vocabulary.tokenize(text, options)
+    if (options.addBegin) tokens.unshift(vocabulary.tokens.begin)
+    return tokens
+  }
+
+  pieceOf(token: number): Uint8Array {
+    assertToken(token)
+    return vocabulary.pieceOf(token)
+  }
+
+  specialText(token: number): string {
+    assertToken(token)
+    return vocabulary.controlText(token)
+  }
+
+  isEndOfGeneration(token: number): boolean {
+    assertToken(token)
+    return vocabulary.endOfGeneration.includes(token)
+  }
+
+  endOfGenerationTokens(): readonly number[] {
+    return vocabulary.endOfGeneration
+  }
+
+  async decode(spans: readonly BatchSpan[]): Promise<DecodeResult> {
+    this.#assertOpen()
+    assert(this.#running === undefined, 'a decode is already running')
+    const tokens = assertBatch(spans, this.batchTokensMax)
+    if (!this.#cells.hasRoom(tokens)) return { kind: 'no-cells' }
+    this.#take(spans)
+    const faults = this.#faults.nextStep()
+    if (faults.crash) {
+      this.#options.crash?.()
+      return new Promise<never>(() => {})
+    }
+    this.#rowsAreNumbers = faults.garbage !== 'not-a-number'
+    const result = await this.#elapse(this.#stepMs({ rows: this.#rowCount, tokens, faults }))
+    if (faults.garbage === 'throws')
+      throw new Failure('engine-fault', `the simulated engine was told to fail this step of ${tokens} tokens`, {
+        retry: { kind: 'elsewhere' },
+      })
+    return result
+  }
+
+  /** Puts the tokens into their cells and remembers the window before each row: drafts may be truncated before rows are read. */
+  #take(spans: readonly BatchSpan[]): void {
+    const rows = spans.reduce((sum, span) => sum + span.logitsForLast, 0)
+    if (this.#windows.length < rows * windowLength) this.#windows = new Int32Array(2 * rows * windowLength)
+    this.#rowCount = 0
+    for (const span of spans) {
+      this.#cells.append(span)
+      const end = span.position + span.tokens.length
+      for (let i = span.logitsForLast; i > 0; i--) {
+        this.#cells.window(span.slot, end - i + 1, this.#windows, this.#rowCount * windowLength)
+        this.#rowCount++
+      }
+    }
+    this.#rowsFilled = Array<boolean>(rows).fill(false)
+  }
+
+  #stepMs(step: { rows: number; tokens: number; faults: StepFaults }): number {
+    const { stepMs, rowMs, promptTokensPerSecond } = this.#options
+    // A step of 0 ms means "as fast as possible": then prompts are free as well.
+    const promptMs = stepMs === 0 ? 0 : (1_000 * (step.tokens - step.rows)) / promptTokensPerSecond
+    const rowsMs = stepMs === 0 ? 0 : stepMs + rowMs * Math.max(0, step.rows - 1)
+    return (promptMs + rowsMs) * step.faults.slowFactor + step.faults.stallMs
+  }
+
+  #elapse(ms: number): Promise<DecodeResult> {
+    const { clock } = this.#options
+    const startedAt = clock.now()
+    const rows = this.#rowCount
+    return new Promise((resolve) => {
+      const step: RunningStep = {
+        timer: undefined,
+        finish: (result) => {
+          if (this.#running !== step) return
+          this.#running = undefined
+          resolve(result)
+        },
+      }
+      this.#running = step
+      const decoded = () => step.finish({ kind: 'decoded', rows, decodeMs: clock.now() - startedAt })
+      if (ms > 0) step.timer = clock.after(ms, decoded)
+      else this.#immediate(decoded)
+    })
+  }
+
+  logits(row: number): Float32Array {
+    this.#assertOpen()
+    assert(Number.isInteger(row) && row >= 0 && row < this.#rowCount, `row ${row} of ${this.#rowCount}`)
+    const logits = (this.#rows[row] ??= new Float32Array(vocabulary.vocabularySize))
+    if (this.#rowsFilled[row]) return logits
+    this.#rowsFilled[row] = true
+    if (this.#rowsAreNumbers) this.#model.fill(logits, this.#windows, row * windowLength)
+    else logits.fill(Number.NaN)
+    return logits
+  }
+
+  abort(): void {
+    const step = this.#running
+    step?.timer?.cancel()
+    step?.finish({ kind: 'aborted' })
+  }
+
+  truncate(slot: Slot, position: number): void {
+    this.#assertIdle()
+    this.#cells.truncate(slot, position)
+  }
+
+  saveSequence(slot: Slot): Uint8Array {
+    this.#assertIdle()
+    return this.#cells.save(slot)
+  }
+
+  restoreSequence(slot: Slot, state: Uint8Array): boolean {
+    this.#assertIdle()
+    return this.#cells.restore(slot, state)
+  }
+
+  sequenceBytes(slot: Slot): number {
+    this.#assertIdle()
+    return this.#cells.bytes(slot)
+  }
+
+  /** The greedy continuation, each token right with the chance `acceptance`. */
+  draft(requests: readonly { slot: Slot; history: readonly number[]; count: number }[]): number[][] {
+    this.#assertOpen()
+    return requests.map(({ history, count }) => {
+      const tokens = history.slice(-windowLength)
+      const drafted: number[] = []
+      while (drafted.length < count) {
+        fillWindow(tokens, tokens.length, this.#draftWindow, 0)
+        const best = this.#model.best(this.#draftWindow, 0)
+        const token = this.#nextDraft() < this.#options.acceptance ? best : otherWord(best)
+        drafted.push(token)
+        tokens.push(token)
+      }
+      return drafted
+    })
+  }
+
+  async embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    this.#assertOpen()
+    const { clock, promptTokensPerSecond, stepMs } = this.#options
+    const tokens = inputs.reduce((sum, input) => sum + input.length, 0)
+    const waitMs = stepMs === 0 ? 0 : stepMs + (1_000 * tokens) / promptTokensPerSecond
+    if (waitMs > 0) await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
+    return inputs.map((input) => embedTokens(input, this.#options.seed))
+  }
+
+  openGrammar(): never {
+    throw new Failure('unsupported', 'the simulated engine has no grammars: leave out response_format')
+  }
+
+  refuses(): boolean {
+    return this.#faults.nextRefusal()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.abort()
+    this.#disposed = true
+    return Promise.resolve()
+  }
+
+  #assertOpen(): void {
+    assert(!this.#disposed, 'the runner is disposed')
+  }
+
+  #assertIdle(): void {
+    this.#assertOpen()
+    assert(this.#running === undefined, 'cells cannot change while a decode runs')
+  }
+}
+
+function infoOf(options: SimulatedRunnerOptions): RunnerInfo {
+  return {
+    kind: 'simulated',
+    simulated: true,
+    backend: 'simulated',
+    library: 'simulated 1',
+    cpu: 'simulated',
+    modelName: 'simulated',
+    vocabularySize: vocabulary.vocabularySize,
+    contextTokensMax: options.contextTokensMax,
+    slots: options.slots,
+    kvCacheType: 'simulated',
+    kvLayout: options.kvLayout,
+    bytesPerToken: Int32Array.BYTES_PER_ELEMENT,
+    chatTemplate: vocabulary.chatTemplate,
+    beginToken: vocabulary.tokens.begin,
+    endToken: vocabulary.tokens.end,
+    capabilities: { embeddings: true, grammar: false, sequenceState: true },
+  }
+}
+
+function assertToken(token: number): void {
+  assert(Number.isInteger(token) && token >= 0 && token < vocabulary.vocabularySize, `token ${token}`)
+}
+
+/** Any word but `token`; where that is no word, the first one is always another. */
+function otherWord(token: number): number {
+  return token === vocabulary.firstWord ? token + 1 : vocabulary.firstWord
+}
