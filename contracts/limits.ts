@@ -91,6 +91,54 @@ export const limits = {
     /** Deltas of non-streaming requests are sent at most this often: nobody reads them until the end. */
     quietDeltaIntervalMs: 500,
   },
+  operator: {
+    /** First wait after a failed reconcile or a crashed worker; doubled each time, with jitter, up to the maximum. */
+    backOffMs: 500,
+    backOffMsMax: 60_000,
+    /** The same for a model file that no source gave. */
+    fetchBackOffMs: 5_000,
+    fetchBackOffMsMax: 300_000,
+    /** A worker that was ready this long was well: its next crash starts counting from one again. */
+    stableAfterMs: 60_000,
+    /** Crashes in a row that are called a crash loop. */
+    crashLoopAfter: 3,
+    /** A worker that has said nothing at all this long after its start is stuck and is replaced … */
+    startTimeoutMs: 120_000,
+    /** … and so is one that falls silent this long while NATS is connected (a long native call must not look like it). */
+    silenceMs: 30_000,
+    /** Everything is looked at again this often, changed or not. */
+    resyncMs: 10_000,
+    /** Editors write in several steps: a change is read this long after the last one … */
+    fileSettleMs: 150,
+    /** … and looked for this often where the system reports none. */
+    filePollMs: 2_000,
+    resourceFileBytesMax: 1 * mib,
+    resourceFilesMax: 1_000,
+    /** Reconciles that run at the same time. */
+    reconcilesMax: 4,
+    /** Last lines of a worker's output kept for the message of its `Degraded` condition. */
+    workerLinesMax: 20,
+    workerLineCharactersMax: 2_000,
+    /** The workers' log is renamed to `.1` at this size; one old file is kept. */
+    workerLogBytesMax: 16 * mib,
+  },
+  fetch: {
+    /** No byte for this long: the connection is given up and the download resumed. */
+    stallMs: 30_000,
+    /** Broken connections in a row without a single new byte, per source. */
+    attemptsMax: 4,
+    retryWaitMs: 500,
+    retryWaitMsMax: 8_000,
+    /** Left free on the disk beside the file. */
+    diskReserveBytes: 64 * mib,
+    /** A lock whose owner has not touched it for this long is taken over. */
+    lockStaleMs: 15_000,
+    lockTouchMs: 3_000,
+    lockPollMs: 250,
+    progressIntervalMs: 250,
+    /** `pip` may resolve, but must not hang. */
+    pipTimeoutMs: 600_000,
+  },
   drain: {
     /** How long a draining process waits for what runs (`terminationGracePeriodSeconds` must be longer). */
     graceMs: 30_000,
