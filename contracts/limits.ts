@@ -26,6 +26,10 @@ export const limits = {
     slowReaderBytesMax: 64 * kib,
     /** … and for how long a reader may stall before its request is cancelled. */
     slowReaderStallMs: 30_000,
+    /** Text held back for one slow reader (joined into one delta); a reader further behind than this is cut off. */
+    slowReaderHeldBytesMax: 256 * kib,
+    /** What is read and thrown away after a refused body, so that the client sees the answer; then the connection is cut. */
+    discardBytesMax: 16 * mib,
   },
   request: {
     messagesMax: 2_048,
@@ -40,6 +44,12 @@ export const limits = {
     /** A grammar bigger than this would take seconds to parse. */
     grammarBytesMax: 256 * kib,
     embeddingInputsMax: 256,
+    /** Inputs of one dispatch: their vectors travel back in one event. */
+    embeddingInputsPerDispatchMax: 16,
+    /** Prompts of one /v1/completions request; each is a dispatch of its own. */
+    promptsMax: 16,
+    /** A prompt of more characters per context token cannot fit, whatever the tokenizer; refused before anybody tokenises it. */
+    charactersPerTokenMax: 32,
     /** `maxTokens` when the client names none: the rest of the context, but never more than this. */
     tokensDefault: 4_096,
     /** A request that has had no first token after this is expired; `x-paceline-deadline-ms` shortens it. */
@@ -57,6 +67,17 @@ export const limits = {
     tenantsMax: 10_000,
     /** What `Retry-After` says when nothing better is known. */
     retryAfterMsDefault: 1_000,
+    /** A request that was already running waits this long for a worker to come (back) when its deployment has none at all. */
+    noWorkerWaitMs: 10_000,
+  },
+  router: {
+    /** One timer looks after the deadlines of all requests; so this is how late one may be noticed. */
+    sweepIntervalMs: 50,
+    reportIntervalMs: 1_000,
+    /** Dispatches that were given up but not yet ended by their worker are remembered (and cancelled again) this long. */
+    abandonedMsMax: 60_000,
+    /** A worker that refused for lack of room gets nothing new from this router for at most this long. */
+    pauseMsMax: 1_000,
   },
   nats: {
     /** No message is larger; a larger dispatch travels in parts (`contracts/parts.ts`). Well under the server's 1 MiB default. */
