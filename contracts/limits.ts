@@ -88,6 +88,15 @@ export const limits = {
     /** First wait of the reconnect back-off; doubled to the maximum, with jitter. */
     reconnectWaitMs: 100,
     reconnectWaitMsMax: 1_000,
+    /** One attempt to connect, handshake included. */
+    dialTimeoutMs: 2_000,
+    /** A program that starts waits this long for its first connection, then ends with the reason. */
+    connectTimeoutMs: 30_000,
+    /** Client pings find a connection that died in silence (a cut cable) after interval × (out + 1). */
+    pingIntervalMs: 1_000,
+    pingsOutMax: 2,
+    /** Answers of the server (KV writes) that take longer are given up; the writer tries again. */
+    requestTimeoutMs: 5_000,
   },
   worker: {
     reportIntervalMs: 200,
@@ -105,6 +114,17 @@ export const limits = {
     /** Events of ended requests kept for a re-send: by age and by bytes. */
     outboxRetentionMs: 30_000,
     outboxBytesMax: 16 * mib,
+    /** Dispatches, running and ended, of which events are kept. */
+    outboxRequestsMax: 8_192,
+    /** Cancels for dispatches not yet seen that are remembered, and for how long. */
+    earlyCancelsMax: 1_024,
+    earlyCancelAgeMsMax: 30_000,
+    /** Saved sequence states; a linear search over more would be felt. */
+    prefixCacheEntriesMax: 512,
+    /** A saved or copied state shorter than this is not worth its time: computing it again is as fast. */
+    prefixTokensMin: 64,
+    /** Changes of state are reported at most this often. */
+    reportCoalesceMs: 10,
     /** Requests a worker may hold beyond its slots; routers send to free slots, so this only absorbs races and `n` > 1. */
     waitingPerSlotMax: 1,
     /** Prefix digests in a report: newest first; 64 × 12 bytes keep a report below 2 KiB. */
