@@ -184,6 +184,25 @@ export const limits = {
     /** How long a draining process waits for what runs (`terminationGracePeriodSeconds` must be longer). */
     graceMs: 30_000,
   },
+  local: {
+    /** A part of a local instance that ended by itself is started again after this, doubled each time … */
+    restartWaitMs: 250,
+    restartWaitMsMax: 8_000,
+    /** … at most so often before one life of this length, then the instance gives up. */
+    restartsMax: 8,
+    stableAfterMs: 60_000,
+    /** `up` stops waiting for the first answer after this; a slow download of the default model fits several times. */
+    readyWaitMsMax: 1_800_000,
+    /** … and after this once the operator calls every pair ready: then the router should have answered long ago. */
+    probeWaitMsMax: 60_000,
+    statusIntervalMs: 100,
+    statusIntervalMsLater: 1_000,
+    /** A part's log is renamed to `.1` at this size; one old file is kept. */
+    logBytesMax: 32 * mib,
+    logCheckMs: 30_000,
+    /** After the drain's own grace a part that still runs is killed. */
+    killAfterGraceMs: 5_000,
+  },
   metrics: {
     /** Distinct client-derived label values (model, tenant); further ones are counted as `other`. */
     labelValuesMax: 1_000,
