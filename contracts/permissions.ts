@@ -16,17 +16,16 @@ const inbox = (role: Role) => `_INBOX_${role}.>`
 export const inboxPrefix = (role: Role) => `_INBOX_${role}`
 
 const stream = (bucket: string) => `KV_${bucket}`
-const readBucket = (bucket: string): string[] => [
-  `$JS.API.STREAM.INFO.${stream(bucket)}`,
+/** A watch is an ordered consumer that delivers into the role's own inbox, acknowledges nothing and is flow-controlled. */
+const watchBucket = (bucket: string): string[] => [
   `$JS.API.CONSUMER.CREATE.${stream(bucket)}.>`,
-  `$JS.API.CONSUMER.CREATE.${stream(bucket)}`,
   `$JS.API.CONSUMER.DELETE.${stream(bucket)}.>`,
-  `$JS.API.CONSUMER.INFO.${stream(bucket)}.>`,
-  `$JS.API.DIRECT.GET.${stream(bucket)}.>`,
-  `$JS.API.DIRECT.GET.${stream(bucket)}`,
-  `$JS.API.STREAM.MSG.GET.${stream(bucket)}`,
-  `$JS.ACK.${stream(bucket)}.>`,
   `$JS.FC.${stream(bucket)}.>`,
+]
+const createBucket = (bucket: string): string[] => [
+  `$JS.API.STREAM.INFO.${stream(bucket)}`,
+  `$JS.API.STREAM.CREATE.${stream(bucket)}`,
+  `$JS.API.STREAM.UPDATE.${stream(bucket)}`,
 ]
 const writeBucket = (bucket: string): string[] => [`$KV.${bucket}.>`]
 
@@ -35,10 +34,8 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
     publish: [
       '$JS.API.INFO',
       ...Object.values(buckets).flatMap((bucket) => [
-        `$JS.API.STREAM.CREATE.${stream(bucket)}`,
-        `$JS.API.STREAM.UPDATE.${stream(bucket)}`,
-        `$JS.API.STREAM.PURGE.${stream(bucket)}`,
-        ...readBucket(bucket),
+        ...createBucket(bucket),
+        ...watchBucket(bucket),
         ...writeBucket(bucket),
       ]),
       `${root}.worker.*.drain`,
@@ -47,8 +44,7 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
   },
   router: {
     publish: [
-      '$JS.API.INFO',
-      ...Object.values(buckets).flatMap(readBucket),
+      ...Object.values(buckets).flatMap(watchBucket),
       `${root}.worker.*.dispatch`,
       `${root}.worker.*.cancel`,
       `${root}.worker.*.resend`,
@@ -57,13 +53,7 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
     subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.report.>`],
   },
   worker: {
-    publish: [
-      '$JS.API.INFO',
-      `$JS.API.STREAM.INFO.${stream(buckets.workers)}`,
-      ...writeBucket(buckets.workers),
-      `${root}.router.*.stream`,
-      `${root}.report.>`,
-    ],
+    publish: [...writeBucket(buckets.workers), `${root}.router.*.stream`, `${root}.report.>`],
     subscribe: [inbox('worker'), `${root}.worker.*.*`],
   },
 }

@@ -5,16 +5,18 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { accessSync, constants } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
-import { accessSync, constants } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Role } from '#contracts/permissions.ts'
 import { type Log, silentLog } from '#runtime/log.ts'
 import { connectBus, type NatsBus } from '#runtime/nats.ts'
 import { natsServerConfig } from '#runtime/natsServerConfig.ts'
+import { natsServer as tool } from '../../../cli/tools/natsServer.ts'
+import { readCliConfig } from '../../../cli/config.ts'
 
 export interface NatsServer {
   readonly url: string
@@ -32,11 +34,12 @@ export interface NatsServer {
 
 const passwords = { operator: 'operator-secret', router: 'router-secret', worker: 'worker-secret' } as const
 
-/** The program's path, or null where this machine has none. */
+/** The program's path: named by the environment, on PATH, or in the cache. Null where this machine has none. */
 export function findNatsServer(): string | null {
-  const named = process.env.PACELINE_NATS_SERVER
-  const found = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'nats-server'))
-  return [...(named === undefined ? [] : [named]), ...found].find(isExecutable) ?? null
+  const { cacheDir, searchPath } = readCliConfig(process.env, process.platform)
+  const named = process.env['PACELINE_NATS_SERVER'] ?? ''
+  const cached = join(cacheDir, 'tools', tool.folder, tool.name)
+  return [named, ...searchPath.map((folder) => join(folder, tool.name)), cached].find(isExecutable) ?? null
 }
 
 export async function startNatsServer(program = findNatsServer()): Promise<NatsServer> {
