@@ -3,9 +3,20 @@
  *
  * A sampler belongs to one sequence and holds what its penalties need (which tokens it has seen) and nothing else: the noise is a
  * pure function of (seed, position, token), so the same row at the same position always gives the same token.
+ *
+ * The law. logit_bias → penalties → end tokens masked → temperature → top_k → min_p → top_p → grammar → one draw. The truncated
+ * law is conditioned on the grammar; where the grammar allows nothing of it, the grammar is applied first and truncation after.
+ * Why a refused winner may simply be taken out and the next one asked (`chooseWithGrammar`): noise belongs to tokens
+ * (`noise.ts`), so the first allowed token in the order of the race is the winner of the race among the allowed ones, which has
+ * exactly the conditional law. A full mask (6 ms) is needed only after `refusalsMax` refusals, and draws from the same law.
  */
 import type { Sampling } from '#contracts/sampling.ts'
 import type { GrammarMatcher } from '../../modelRunner.ts'
+import { Choice } from './choice.ts'
+import { Logprobs, type TokenAndLogprob } from './logprobs.ts'
+import { Penalties } from './penalties.ts'
+
+export type { TokenAndLogprob } from './logprobs.ts'
 
 export interface SamplerOptions {
   /** `seed` already shifted for the choice: choice i of a request uses (seed + i) mod 2^32. */
@@ -28,12 +39,6 @@ export interface SampleRequest {
   readonly grammar?: GrammarMatcher
 }
 
-export interface TokenAndLogprob {
-  readonly token: number
-  /** Natural logarithm of the model's own probability: before bias, penalties, temperature and truncation. */
-  readonly logprob: number
-}
-
 export interface Sampled {
   readonly token: number
   /** Only where `sampling.logprobs` is not null. `top` has `sampling.logprobs` entries, most probable first. */
@@ -41,7 +46,7 @@ export interface Sampled {
 }
 
 export interface Sampler {
-  /** Throws `Failure('engine-fault')` where the row holds NaN or nothing finite. Changes no state. */
+  /** Throws `Failure('engine-fault')` where the row holds NaN or no token is possible. Changes no state of the sequence. */
   sample(request: SampleRequest): Sampled
   /** The token was kept: it counts for penalties and `minTokens` from now on. */
   accept(token: number): void
@@ -50,16 +55,27 @@ export interface Sampler {
 }
 
 export function createSampler(options: SamplerOptions): Sampler {
-  let generatedCount = options.generated?.length ?? 0
+  const { sampling, vocabularySize, endTokens } = options
+  const penalties = new Penalties(sampling, options.prompt)
+  const choice = new Choice({ sampling, vocabularySize, endTokens })
+  const logprobs = sampling.logprobs === null ? null : new Logprobs(vocabularySize, sampling.logprobs)
+  let generatedCount = 0
+  const accept = (token: number) => {
+    generatedCount += 1
+    penalties.accept(token)
+  }
+  for (const token of options.generated ?? []) accept(token)
   return {
-    sample({ logits }) {
-      let best = 0
-      for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[best] ?? 0)) best = i
-      return { token: best }
+    sample({ logits, position, grammar }) {
+      logprobs?.read(logits)
+      penalties.apply(logits)
+      if (sampling.ignoreEos || generatedCount < sampling.minTokens) {
+        for (const token of endTokens) logits[token] = Number.NEGATIVE_INFINITY
+      }
+      const token = choice.draw({ logits, position, grammar })
+      return logprobs === null ? { token } : { token, logprobs: logprobs.of(token) }
     },
-    accept() {
-      generatedCount += 1
-    },
+    accept,
     get generatedCount() {
       return generatedCount
     },
