@@ -25,6 +25,9 @@ export interface NatsServer {
   readonly passwords: Readonly<Record<Role, string>>
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
+  /** As a machine that hangs: SIGSTOP, and SIGCONT. */
+  freeze(): void
+  thaw(): void
   /** Starts again on the same port with the same files. `forgetFiles`: as if its disk was lost. */
   start(options?: { forgetFiles: boolean }): Promise<void>
   connect(role: Role, options?: { name?: string; log?: Log }): Promise<NatsBus>
@@ -74,11 +77,14 @@ export async function startNatsServer(program = findNatsServer()): Promise<NatsS
       return state.child?.pid ?? 0
     },
     kill: () => kill('SIGKILL'),
+    freeze: () => void state.child?.kill('SIGSTOP'),
+    thaw: () => void state.child?.kill('SIGCONT'),
     start: (options = { forgetFiles: false }) => start(options),
     connect: (role, { name = role, log = silentLog } = {}) =>
       connectBus({ url, role, user: role, password: passwords[role], name, log }),
     async stop() {
-      await kill('SIGTERM')
+      // A frozen server would not hear SIGTERM.
+      await kill('SIGKILL')
       await rm(folder, { recursive: true, force: true })
     },
   }
