@@ -1,0 +1,223 @@
+/**
+ * The waiting line of one deployment: bounded in requests and bytes, by priority, fair between tenants.
+ *
+ * Fairness is the virtual token counter of "Fairness in Serving Large Language Models" (OSDI 24): each tenant has a counter of
+ * the tokens it was served divided by its weight; the waiting tenant with the smallest counter is next. A tenant that comes back
+ * from idling is lifted to the smallest counter of those that wait (or of whoever was taken last), so idling banks no credit.
+ * A full line takes an arrival of a tenant that waits with less by displacing the newest request of the one that waits with most:
+ * otherwise whoever floods first would own the line.
+ * Higher priority goes first, over all tenants. Invariants: `length` ≤ `requestsMax` and `bytes` ≤ `bytesMax`, except for what
+ * was admitted before and put back. Mutable, single writer; `now` is passed in.
+ */
+import type { TenantId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+
+export interface Waiting {
+  readonly tenant: TenantId
+  readonly weight: number
+  readonly priority: number
+  readonly bytes: number
+  /** Local time after which it must not wait any longer. */
+  readonly expiresAt: number
+}
+
+export interface QueueBounds {
+  readonly requestsMax: number
+  readonly bytesMax: number
+}
+
+export type Offered<T> =
+  | { readonly kind: 'queued'; readonly displaced: readonly T[] }
+  | { readonly kind: 'full'; readonly bound: 'requests' | 'bytes' }
+
+interface Line<T> {
+  virtual: number
+  weight: number
+  bytes: number
+  /** Highest priority first, then in order of arrival. */
+  items: T[]
+}
+
+const nothing: readonly never[] = []
+
+export class FairQueue<T extends Waiting> {
+  /** May change while requests wait; only arrivals are measured by it. */
+  bounds: QueueBounds
+  readonly #tenantsMax: number
+  /** In order of last use, so that the first one is the least recently seen. */
+  readonly #lines = new Map<TenantId, Line<T>>()
+  readonly #active = new Set<Line<T>>()
+  #length = 0
+  #bytes = 0
+  #virtualOfLastTaken = 0
+
+  constructor(bounds: QueueBounds, tenantsMax: number = limits.queue.tenantsMax) {
+    this.bounds = bounds
+    this.#tenantsMax = tenantsMax
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** `displaced` are no longer in the line and must be refused by the caller. */
+  offer(item: T): Offered<T> {
+    const displaced = this.#makeRoom(item)
+    if (displaced.kind === 'full') return displaced
+    this.#insert(item, 'behind-equals')
+    return displaced
+  }
+
+  /** For what was taken and could not be placed: first of its tenant again, never refused. */
+  putBack(item: T): void {
+    this.#insert(item, 'before-equals')
+  }
+
+  /** Who is next; stays in the line. */
+  peek(): T | undefined {
+    return this.#next()?.items[0]
+  }
+
+  take(): T | undefined {
+    const line = this.#next()
+    const item = line?.items.shift()
+    if (line === undefined || item === undefined) return undefined
+    this.#virtualOfLastTaken = line.virtual
+    this.#left(line, item)
+    return item
+  }
+
+  /** Tokens served to a tenant, prompt and output alike. Negative where an estimate was too high. */
+  charge(tenant: TenantId, tokens: number): void {
+    const line = this.#lines.get(tenant)
+    if (line !== undefined) line.virtual += tokens / line.weight
+  }
+
+  /** False where it is not (or no longer) in the line. */
+  remove(item: T): boolean {
+    const line = this.#lines.get(item.tenant)
+    const index = line?.items.indexOf(item) ?? -1
+    if (line === undefined || index < 0) return false
+    line.items.splice(index, 1)
+    this.#left(line, item)
+    return true
+  }
+
+  /** Takes out whatever has waited too long. */
+  expire(now: number): T[] {
+    return this.removeWhere((item) => item.expiresAt <= now)
+  }
+
+  removeWhere(matches: (item: T) => boolean): T[] {
+    if (this.#length === 0) return []
+    const found = [...this.#active].flatMap((line) => line.items.filter(matches))
+    for (const item of found) this.remove(item)
+    return found
+  }
+
+  #makeRoom(item: T): Offered<T> {
+    const bound = this.#boundReachedWith(item)
+    if (bound === null) return { kind: 'queued', displaced: nothing }
+    const victims = this.#victimsFor(item, bound)
+    if (victims === null) return { kind: 'full', bound }
+    for (const victim of victims) this.remove(victim)
+    return { kind: 'queued', displaced: victims }
+  }
+
+  #boundReachedWith(item: T, freed: { requests: number; bytes: number } = { requests: 0, bytes: 0 }) {
+    if (this.#length - freed.requests + 1 > this.bounds.requestsMax) return 'requests'
+    if (this.#bytes - freed.bytes + item.bytes > this.bounds.bytesMax) return 'bytes'
+    return null
+  }
+
+  /** The newest requests of the tenant with most, where that one stays ahead of the arriving tenant even so. */
+  #victimsFor(item: T, bound: 'requests' | 'bytes'): T[] | null {
+    const size = (line: Line<T>) => (bound === 'requests' ? line.items.length : line.bytes) / line.weight
+    let largest: Line<T> | null = null
+    for (const line of this.#active) if (largest === null || size(line) > size(largest)) largest = line
+    const own = this.#lines.get(item.tenant)
+    if (largest === null || largest === own) return null
+    const freed = { requests: 0, bytes: 0 }
+    const victims: T[] = []
+    for (let i = largest.items.length - 1; this.#boundReachedWith(item, freed) !== null; i--) {
+      const victim = largest.items[i]
+      if (victim === undefined || victim.priority > item.priority) return null
+      victims.push(victim)
+      freed.requests += 1
+      freed.bytes += victim.bytes
+    }
+    const left = bound === 'requests' ? largest.items.length - freed.requests : largest.bytes - freed.bytes
+    const had = bound === 'requests' ? (own?.items.length ?? 0) + 1 : (own?.bytes ?? 0) + item.bytes
+    return left / largest.weight >= had / item.weight ? victims : null
+  }
+
+  #insert(item: T, place: 'behind-equals' | 'before-equals'): void {
+    const line = this.#lineOf(item)
+    if (line.items.length === 0) {
+      line.virtual = Math.max(line.virtual, this.#virtualOfWaiting())
+      this.#active.add(line)
+    }
+    let index = line.items.length
+    const passes = (other: T | undefined) =>
+      other !== undefined &&
+      (place === 'behind-equals' ? other.priority < item.priority : other.priority <= item.priority)
+    while (index > 0 && passes(line.items[index - 1])) index -= 1
+    line.items.splice(index, 0, item)
+    line.bytes += item.bytes
+    this.#length += 1
+    this.#bytes += item.bytes
+  }
+
+  #left(line: Line<T>, item: T): void {
+    line.bytes -= item.bytes
+    this.#length -= 1
+    this.#bytes -= item.bytes
+    if (line.items.length === 0) this.#active.delete(line)
+  }
+
+  #virtualOfWaiting(): number {
+    let smallest = Number.POSITIVE_INFINITY
+    for (const line of this.#active) smallest = Math.min(smallest, line.virtual)
+    return smallest === Number.POSITIVE_INFINITY ? this.#virtualOfLastTaken : smallest
+  }
+
+  #next(): Line<T> | undefined {
+    let best: Line<T> | undefined
+    for (const line of this.#active) {
+      if (best === undefined || this.#goesBefore(line, best)) best = line
+    }
+    return best
+  }
+
+  #goesBefore(a: Line<T>, b: Line<T>): boolean {
+    const priorityA = a.items[0]?.priority ?? 0
+    const priorityB = b.items[0]?.priority ?? 0
+    return priorityA > priorityB || (priorityA === priorityB && a.virtual < b.virtual)
+  }
+
+  #lineOf(item: T): Line<T> {
+    const found = this.#lines.get(item.tenant)
+    if (found !== undefined && this.#lines.size === 1) {
+      found.weight = item.weight
+      return found
+    }
+    const line = found ?? { virtual: 0, weight: item.weight, bytes: 0, items: [] }
+    line.weight = item.weight
+    this.#lines.delete(item.tenant)
+    this.#lines.set(item.tenant, line)
+    if (this.#lines.size > this.#tenantsMax) this.#forgetOldest()
+    return line
+  }
+
+  #forgetOldest(): void {
+    for (const [tenant, line] of this.#lines) {
+      if (line.items.length > 0) continue
+      this.#lines.delete(tenant)
+      return
+    }
+  }
+}

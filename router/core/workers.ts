@@ -1,0 +1,169 @@
+/**
+ * Workers as this router knows them, folded from registrations, reports and what it sent itself.
+ *
+ * Live: heard within `suspectAfterMs`. Suspect: silent longer, gets nothing new. Gone: silent for `goneAfterMs`, or known dead
+ * (registration removed, or it said `stopped`). Silence is only counted while the bus is connected: `reconnected` starts it anew.
+ * Between two reports the load is the last report corrected by what was sent and ended since; a dispatch that its worker has not
+ * accepted yet cannot be in any report and is always added. Mutable, single writer; time is passed in.
+ */
+import type { DeploymentName, WorkerId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import type { WorkerReport } from '#contracts/messages.ts'
+import type { WorkerRecord } from '#contracts/records.ts'
+
+export interface Worker {
+  readonly id: WorkerId
+  readonly deployment: DeploymentName
+  record: WorkerRecord | null
+  report: WorkerReport | null
+  prefixes: ReadonlySet<string>
+  heardAt: number
+  /** Choices sent by this router and not ended. */
+  inFlight: number
+  /** Choices sent that the worker has not answered yet. */
+  unanswered: number
+  /** What was sent (+) and ended (-) since the last report, as far as that report cannot know it. */
+  drift: number
+  /** It said that it is full: nothing new until then. */
+  pausedUntil: number
+}
+
+export type Standing = 'live' | 'suspect' | 'loading' | 'draining'
+
+const noPrefixes: ReadonlySet<string> = new Set()
+
+export class WorkerTable {
+  readonly #workers = new Map<WorkerId, Worker>()
+  readonly #byDeployment = new Map<DeploymentName, Worker[]>()
+  /** Known dead → when: reports that were still under way must not bring them back. */
+  readonly #removed = new Map<WorkerId, number>()
+  #connectedAt = 0
+
+  get(id: WorkerId): Worker | undefined {
+    return this.#workers.get(id)
+  }
+
+  of(deployment: DeploymentName): readonly Worker[] {
+    return this.#byDeployment.get(deployment) ?? []
+  }
+
+  all(): IterableIterator<Worker> {
+    return this.#workers.values()
+  }
+
+  register(record: WorkerRecord, now: number): void {
+    this.#removed.delete(record.worker)
+    this.#find(record.worker, record.deployment, now).record = record
+  }
+
+  /** True where this made a known worker gone. */
+  remove(id: WorkerId, now: number): boolean {
+    // After an outage of the bus a registration may be missing only because it could not be refreshed: silence decides then.
+    if (now - this.#connectedAt < limits.worker.goneAfterMs) return false
+    this.#removed.set(id, now)
+    return this.#drop(id)
+  }
+
+  /** `stopped`: it is gone now. `ignored`: an old report, or one of a worker known to be dead. */
+  report(report: WorkerReport, now: number): 'taken' | 'stopped' | 'ignored' {
+    if (this.#removed.has(report.worker)) return 'ignored'
+    if (report.state === 'stopped') {
+      this.#removed.set(report.worker, now)
+      return this.#drop(report.worker) ? 'stopped' : 'ignored'
+    }
+    const worker = this.#find(report.worker, report.deployment, now)
+    if (worker.report !== null && report.number <= worker.report.number) return 'ignored'
+    worker.report = report
+    worker.prefixes = report.prefixes.length === 0 ? noPrefixes : new Set(report.prefixes)
+    worker.heardAt = now
+    worker.drift = worker.unanswered
+    return 'taken'
+  }
+
+  /** Any other sign of life. */
+  heard(id: WorkerId, now: number): void {
+    const worker = this.#workers.get(id)
+    if (worker !== undefined) worker.heardAt = now
+  }
+
+  reconnected(now: number): void {
+    this.#connectedAt = now
+  }
+
+  sent(worker: Worker, choices: number): void {
+    worker.inFlight += choices
+    worker.unanswered += choices
+    worker.drift += choices
+  }
+
+  accepted(worker: Worker, choices: number): void {
+    worker.unanswered -= choices
+  }
+
+  ended(worker: Worker, choices: number, wasAccepted: boolean): void {
+    worker.inFlight -= choices
+    worker.drift -= choices
+    if (!wasAccepted) worker.unanswered -= choices
+  }
+
+  /** Drops and returns whoever has been silent too long. Call only while the bus is connected. */
+  sweep(now: number): WorkerId[] {
+    const gone: WorkerId[] = []
+    for (const worker of this.#workers.values()) {
+      if (this.#silentMs(worker, now) >= limits.worker.goneAfterMs) gone.push(worker.id)
+    }
+    for (const id of gone) this.#drop(id)
+    for (const [id, at] of this.#removed) if (now - at >= limits.worker.suspectAfterMs) this.#removed.delete(id)
+    return gone
+  }
+
+  standing(worker: Worker, now: number): Standing {
+    if (worker.report === null || worker.report.state === 'loading') return 'loading'
+    if (worker.report.state !== 'ready') return 'draining'
+    return this.#silentMs(worker, now) >= limits.worker.suspectAfterMs ? 'suspect' : 'live'
+  }
+
+  #silentMs(worker: Worker, now: number): number {
+    return now - Math.max(worker.heardAt, this.#connectedAt)
+  }
+
+  #find(id: WorkerId, deployment: DeploymentName, now: number): Worker {
+    const found = this.#workers.get(id)
+    if (found !== undefined) return found
+    const worker: Worker = {
+      id,
+      deployment,
+      record: null,
+      report: null,
+      prefixes: noPrefixes,
+      heardAt: now,
+      inFlight: 0,
+      unanswered: 0,
+      drift: 0,
+      pausedUntil: 0,
+    }
+    this.#workers.set(id, worker)
+    this.#byDeployment.set(deployment, [...this.of(deployment), worker])
+    return worker
+  }
+
+  #drop(id: WorkerId): boolean {
+    const worker = this.#workers.get(id)
+    if (worker === undefined) return false
+    this.#workers.delete(id)
+    const left = this.of(worker.deployment).filter((other) => other !== worker)
+    if (left.length === 0) this.#byDeployment.delete(worker.deployment)
+    else this.#byDeployment.set(worker.deployment, left)
+    return true
+  }
+}
+
+/** Choices that the worker runs or holds now, as well as can be known. */
+export function loadOf(worker: Worker): number {
+  const slots = worker.report?.slots
+  return Math.max(worker.inFlight, (slots === undefined ? 0 : slots.busy + slots.waiting) + worker.drift)
+}
+
+export function freeSlots(worker: Worker): number {
+  return (worker.report?.slots.total ?? 0) - loadOf(worker)
+}

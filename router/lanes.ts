@@ -1,0 +1,177 @@
+/**
+ * One lane per deployment: its fair queue, and the only place where a job leaves it for a worker.
+ *
+ * Work is placed when something changed that can let a job go: it arrived, a worker reported, ended a job, or became live.
+ * Owns the queues; `requests.ts` owns what happens to a job that is refused, displaced or expired here.
+ */
+import { prefixDigests, textBlockCharacters, tokenBlockLength } from '#algorithms/prefixDigest.ts'
+import { Failure } from '#contracts/failure.ts'
+import type { DeploymentName } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import type { ModelRecord } from '#contracts/records.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { FairQueue } from './core/admit.ts'
+import { candidates, type HeldPrefix, pick, withShares } from './core/pick.ts'
+import type { Worker, WorkerTable } from './core/workers.ts'
+import type { Job } from './request.ts'
+
+export interface LanesOptions {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly workers: WorkerTable
+  /** Sends the job; called once per placement. */
+  readonly send: (job: Job, worker: Worker) => void
+  /** The job was waiting and no longer is; the caller ends it with this. */
+  readonly drop: (job: Job, failure: Failure) => void
+}
+
+interface Lane {
+  readonly queue: FairQueue<Job>
+  /** Since when no worker at all is known; null while there is one. */
+  workerlessSince: number | null
+}
+
+const blocks = { text: textBlockCharacters, tokens: tokenBlockLength }
+
+export class Lanes {
+  readonly #options: LanesOptions
+  readonly #lanes = new Map<DeploymentName, Lane>()
+
+  constructor(options: LanesOptions) {
+    this.#options = options
+  }
+
+  /** Null: it waits or is already sent. */
+  offer(job: Job): Failure | null {
+    const { model } = job.request.routed
+    if (this.#options.workers.of(model.deployment).length === 0) return noWorker(model.deployment)
+    const { queue } = this.#lane(model)
+    const offered = queue.offer(job)
+    if (offered.kind === 'full') return queueFull(model, queue, offered.bound)
+    for (const displaced of offered.displaced) this.#options.drop(displaced, queueFull(model, queue, 'requests'))
+    this.place(model.deployment)
+    return null
+  }
+
+  /** For a job that was sent and must go elsewhere: it is next of its tenant. */
+  putBack(job: Job): void {
+    this.#lane(job.request.routed.model).queue.putBack(job)
+    this.place(job.request.routed.model.deployment)
+  }
+
+  remove(job: Job): void {
+    this.#lanes.get(job.request.routed.model.deployment)?.queue.remove(job)
+  }
+
+  charge(job: Job, tokens: number): void {
+    this.#lanes.get(job.request.routed.model.deployment)?.queue.charge(job.tenant, tokens)
+  }
+
+  depth(deployment: DeploymentName): { requests: number; bytes: number } {
+    const queue = this.#lanes.get(deployment)?.queue
+    return { requests: queue?.length ?? 0, bytes: queue?.bytes ?? 0 }
+  }
+
+  deployments(): IterableIterator<DeploymentName> {
+    return this.#lanes.keys()
+  }
+
+  placeAll(): void {
+    for (const deployment of this.#lanes.keys()) this.place(deployment)
+  }
+
+  /** Sends waiting jobs, in fair order, while there is a worker for the next one. */
+  place(deployment: DeploymentName): void {
+    const queue = this.#lanes.get(deployment)?.queue
+    if (queue === undefined) return
+    for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
+      const worker = this.#workerFor(job, deployment)
+      if (worker === null) return
+      queue.take()
+      queue.charge(job.tenant, job.promptTokensEstimate)
+      this.#options.send(job, worker)
+    }
+  }
+
+  /** Is there a live worker that this job may still go to, free or not? */
+  hasOther(job: Job): boolean {
+    const now = this.#options.clock.now()
+    return this.#options.workers
+      .of(job.request.routed.model.deployment)
+      .some((worker) => !job.excluded.includes(worker.id) && this.#isLive(worker, now))
+  }
+
+  sweep(): void {
+    const now = this.#options.clock.now()
+    for (const [deployment, lane] of this.#lanes) {
+      for (const job of lane.queue.expire(now)) this.#options.drop(job, waitedTooLong(job))
+      if (this.#options.workers.of(deployment).length > 0) lane.workerlessSince = null
+      else lane.workerlessSince ??= now
+      const since = lane.workerlessSince
+      if (since !== null && now - since >= limits.queue.noWorkerWaitMs)
+        for (const job of lane.queue.removeWhere(() => true)) this.#options.drop(job, noWorker(deployment))
+    }
+    this.placeAll()
+  }
+
+  /** A deployment that is gone keeps its lane until nothing waits in it. */
+  forget(deployment: DeploymentName): void {
+    if (this.depth(deployment).requests === 0) this.#lanes.delete(deployment)
+  }
+
+  #workerFor(job: Job, deployment: DeploymentName): Worker | null {
+    const now = this.#options.clock.now()
+    const eligible = candidates(this.#options.workers.of(deployment), {
+      excluded: job.excluded,
+      now,
+      isLive: (worker) => this.#isLive(worker, now),
+    })
+    if (eligible.length <= 1) return eligible[0] ?? null
+    const need = { promptTokens: job.promptTokensEstimate, prefixes: prefixesOf(job, eligible), excluded: job.excluded }
+    return pick(eligible, need, this.#options.random())
+  }
+
+  #isLive(worker: Worker, now: number): boolean {
+    return this.#options.workers.standing(worker, now) === 'live'
+  }
+
+  #lane(model: ModelRecord): Lane {
+    const found = this.#lanes.get(model.deployment)
+    if (found !== undefined) {
+      found.queue.bounds = model.queue
+      return found
+    }
+    const lane = { queue: new FairQueue<Job>(model.queue), workerlessSince: null }
+    this.#lanes.set(model.deployment, lane)
+    return lane
+  }
+}
+
+/** Hashing a long prompt costs about 1 ns a character, so only where somebody holds a prefix at all. */
+function prefixesOf(job: Job, eligible: readonly Worker[]): HeldPrefix[] {
+  if (!eligible.some((worker) => worker.prefixes.size > 0)) return []
+  return withShares(job.work, prefixDigests(job.tenant, job.work), blocks)
+}
+
+function noWorker(deployment: DeploymentName): Failure {
+  return new Failure('no-worker', `no live worker serves ${deployment} at present; try again shortly`, {
+    retry: { kind: 'after', afterMs: limits.queue.retryAfterMsDefault },
+  })
+}
+
+function queueFull(model: ModelRecord, queue: FairQueue<Job>, bound: 'requests' | 'bytes'): Failure {
+  const state =
+    bound === 'requests'
+      ? `${queue.length} of ${model.queue.requestsMax} requests`
+      : `${queue.bytes} of ${model.queue.bytesMax} bytes`
+  return new Failure('refused', `the queue of ${model.deployment} holds ${state}; try again shortly`, {
+    retry: { kind: 'after', afterMs: limits.queue.retryAfterMsDefault },
+  })
+}
+
+function waitedTooLong(job: Job): Failure {
+  const { deadlineMs, model } = job.request.routed
+  return new Failure('expired', `waited ${deadlineMs} ms in the queue of ${model.deployment} without getting a slot`, {
+    retry: { kind: 'after', afterMs: limits.queue.retryAfterMsDefault },
+  })
+}

@@ -1,0 +1,265 @@
+/**
+ * The router without its sockets: everything beneath HTTP, wired. Bus, clock and randomness come in, so that the simulation runs
+ * this very code on a fake clock.
+ *
+ * Owns the order of start and stop and the one timer that looks after all deadlines. What happens to requests is in
+ * `requests.ts`, what waits is in `lanes.ts`, what is sent is in `dispatch.ts`.
+ */
+import { Failure } from '#contracts/failure.ts'
+import { RouterId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import type { KeyRecord, ModelRecord } from '#contracts/records.ts'
+import type { RouterConfig } from '#contracts/routerConfig.ts'
+import { subjects } from '#contracts/subjects.ts'
+import type { Bus, BusState, Subscription } from '#runtime/bus.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { encode } from '#runtime/messages.ts'
+import { authenticate } from './auth.ts'
+import { WorkerTable } from './core/workers.ts'
+import { Dispatcher } from './dispatch.ts'
+import { Lanes } from './lanes.ts'
+import { RequestMeter, type RouterMetrics } from './metrics.ts'
+import { Registry } from './registry.ts'
+import type { RequestHandle, ResponseSink, RoutedRequest } from './request.ts'
+import { Requests } from './requests.ts'
+
+export interface RouterOptions {
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: RouterMetrics
+  readonly config: RouterConfig
+  /** 0 ≤ x < 1: ids, seeds, choices between equals. */
+  readonly random: () => number
+}
+
+export interface ModelView {
+  readonly record: ModelRecord
+  /** At least one live worker. */
+  readonly ready: boolean
+}
+
+export interface Router {
+  readonly id: RouterId
+  /** Subscribes and lists; resolves once the configuration was asked for (`ready` says when it is there). */
+  start(): Promise<void>
+  submit(request: RoutedRequest, sink: ResponseSink): RequestHandle
+  /** Throws the Failure to answer with. */
+  authenticate(authorization: string | undefined): KeyRecord
+  model(name: string): ModelView | undefined
+  models(): ModelView[]
+  /** A request id or seed that no other request of this router has. */
+  newId(): string
+  newSeed(): number
+  /** Waiting requests of a deployment. */
+  queued(model: ModelRecord): number
+  readonly ready: boolean
+  readonly draining: boolean
+  /** Requests that have not ended. */
+  readonly active: number
+  /** Dispatches given up whose worker has not confirmed the end yet. */
+  readonly attempts: number
+  /** Sets the gauges; call before the metrics are read. */
+  observe(): void
+  /** Refuses what is new from now on. */
+  drain(): void
+  /** Ends what still runs, with a clear error each, and lets go of bus and clock. */
+  stop(): void
+}
+
+export function createRouter(options: RouterOptions): Router {
+  return new BusRouter(options)
+}
+
+const idCharacters = 'abcdefghijklmnopqrstuvwxyz0123456789'
+const refusedAfterMs = limits.queue.retryAfterMsDefault
+
+class BusRouter implements Router {
+  readonly id: RouterId
+  readonly #options: RouterOptions
+  readonly #workers = new WorkerTable()
+  readonly #meter: RequestMeter
+  readonly #requests: Requests
+  readonly #lanes: Lanes
+  readonly #dispatcher: Dispatcher
+  readonly #registry: Registry
+  readonly #timers: Timer[] = []
+  readonly #subscriptions: Subscription[] = []
+  #draining = false
+  #ids = 0
+
+  constructor(options: RouterOptions) {
+    const { bus, clock, log, metrics, config, random } = options
+    const workers = this.#workers
+    this.#options = options
+    this.id = config.router ?? newRouterId(random)
+    this.#meter = new RequestMeter(metrics)
+    const requests = new Requests({ clock, workers, meter: this.#meter })
+    const lanes = new Lanes({
+      clock,
+      random,
+      workers,
+      send: (job, worker) => requests.send(job, worker),
+      drop: (job, failure) => requests.drop(job, failure),
+    })
+    this.#requests = requests
+    this.#lanes = lanes
+    this.#dispatcher = new Dispatcher({ router: this.id, bus, clock, log, metrics, workers, events: requests })
+    requests.connect({ dispatcher: this.#dispatcher, lanes })
+    this.#registry = new Registry({
+      bus,
+      clock,
+      log,
+      workers,
+      events: {
+        workersChanged: (deployment) => lanes.place(deployment),
+        workerLost: (id) => this.#dispatcher.lose(id),
+        modelGone: (deployment) => {
+          lanes.forget(deployment)
+          this.#meter.forget(deployment)
+        },
+      },
+    })
+  }
+
+  async start(): Promise<void> {
+    const { bus, clock } = this.#options
+    this.#subscriptions.push(
+      bus.subscribe(subjects.stream(this.id), (payload) => this.#dispatcher.receive(payload)),
+      bus.onState((state) => this.#onBusState(state)),
+    )
+    this.#timers.push(
+      clock.every(limits.router.sweepIntervalMs, () => this.#sweep()),
+      clock.every(limits.router.reportIntervalMs, () => this.#report()),
+    )
+    await this.#registry.start()
+  }
+
+  submit(request: RoutedRequest, sink: ResponseSink): RequestHandle {
+    const refusal = this.#refusal()
+    return refusal === null ? this.#requests.submit(request, sink) : this.#requests.refuse(request, sink, refusal)
+  }
+
+  authenticate(authorization: string | undefined): KeyRecord {
+    return authenticate(this.#registry, authorization)
+  }
+
+  model(name: string): ModelView | undefined {
+    const record = this.#registry.model(name)
+    return record === undefined ? undefined : this.#view(record)
+  }
+
+  models(): ModelView[] {
+    return this.#registry.models().map((record) => this.#view(record))
+  }
+
+  newId(): string {
+    this.#ids += 1
+    return `${this.id}-r${this.#ids.toString(36)}`
+  }
+
+  newSeed(): number {
+    return Math.floor(this.#options.random() * 0x1_00_00_00_00)
+  }
+
+  queued(model: ModelRecord): number {
+    return this.#lanes.depth(model.deployment).requests
+  }
+
+  get ready(): boolean {
+    return !this.#draining && this.#registry.synced && this.#options.bus.state === 'connected'
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  get active(): number {
+    return this.#requests.size
+  }
+
+  get attempts(): number {
+    return this.#dispatcher.size
+  }
+
+  observe(): void {
+    const { metrics, bus, clock } = this.#options
+    metrics.natsConnected.set({}, bus.state === 'connected' ? 1 : 0)
+    for (const { deployment } of this.#registry.models()) {
+      const depth = this.#lanes.depth(deployment)
+      metrics.running.set({ model: deployment }, this.#meter.running(deployment))
+      metrics.queueDepth.set({ model: deployment }, depth.requests)
+      metrics.queueBytes.set({ model: deployment }, depth.bytes)
+      const standings = this.#workers.of(deployment).map((worker) => this.#workers.standing(worker, clock.now()))
+      for (const state of ['live', 'suspect', 'loading', 'draining'] as const)
+        metrics.workers.set({ model: deployment, state }, standings.filter((each) => each === state).length)
+    }
+  }
+
+  drain(): void {
+    this.#draining = true
+  }
+
+  stop(): void {
+    this.#draining = true
+    this.#requests.endAll(drainingFailure())
+    for (const timer of this.#timers.splice(0)) timer.cancel()
+    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
+    this.#registry.stop()
+  }
+
+  #refusal(): Failure | null {
+    if (this.#draining) return drainingFailure()
+    if (this.#options.bus.state === 'connected') return null
+    return new Failure('bus-unavailable', 'the router has lost its connection to NATS and is reconnecting', {
+      retry: { kind: 'after', afterMs: refusedAfterMs },
+    })
+  }
+
+  #onBusState(state: BusState): void {
+    this.#options.log.info({ state }, 'bus state changed')
+    if (state !== 'connected') return
+    this.#options.metrics.natsReconnects.inc({})
+    this.#workers.reconnected(this.#options.clock.now())
+    this.#dispatcher.recover()
+  }
+
+  #sweep(): void {
+    if (this.#options.bus.state === 'connected') {
+      for (const id of this.#workers.sweep(this.#options.clock.now())) {
+        this.#options.log.warn({ worker: id }, 'worker gone: silent too long')
+        this.#dispatcher.lose(id)
+      }
+      this.#dispatcher.sweep()
+      this.#lanes.sweep()
+    }
+    this.#requests.sweep()
+  }
+
+  #report(): void {
+    const { bus } = this.#options
+    if (bus.state !== 'connected') return
+    const names = this.#registry.models().map((record) => record.deployment)
+    const seconds = limits.router.reportIntervalMs / 1_000
+    const deployments = this.#meter.report(names, (name) => this.#lanes.depth(name).requests, seconds)
+    bus.publish(subjects.routerReport(this.id), encode({ router: this.id, deployments }))
+  }
+
+  #view(record: ModelRecord): ModelView {
+    const now = this.#options.clock.now()
+    const workers = this.#workers.of(record.deployment)
+    return { record, ready: workers.some((worker) => this.#workers.standing(worker, now) === 'live') }
+  }
+}
+
+function drainingFailure(): Failure {
+  return new Failure('draining', 'this router is shutting down; send the request again', {
+    retry: { kind: 'after', afterMs: refusedAfterMs },
+  })
+}
+
+function newRouterId(random: () => number): RouterId {
+  const characters = Array.from({ length: 10 }, () => idCharacters[Math.floor(random() * idCharacters.length)])
+  return RouterId.parse(`router-${characters.join('')}`)
+}
