@@ -1,0 +1,138 @@
+/**
+ * Where the prebuilt llama.cpp libraries lie: the installed `@node-llama-cpp/<platform>[-backend]` packages. Reads folders, loads nothing.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { Failure } from '#contracts/failure.ts'
+
+export type Backend = 'cpu' | 'cuda' | 'vulkan' | 'metal'
+
+export interface LibraryPackage {
+  readonly backend: Backend
+  readonly name: string
+  readonly version: string
+  /** As llama.cpp calls its release, from the package's build metadata. */
+  readonly release: string
+  readonly folder: string
+  readonly llama: string
+  readonly ggml: string
+  readonly ggmlBase: string
+}
+
+export interface Host {
+  readonly platform: string
+  readonly arch: string
+}
+
+const scope = '@node-llama-cpp'
+/** Fastest first: the order in which `auto` tries. */
+const bySpeed: readonly Backend[] = ['metal', 'cuda', 'vulkan', 'cpu']
+
+/** The package that would give `backend` on this host; undefined where nobody publishes one. */
+export function packageName(backend: Backend, host: Host): string | undefined {
+  const systems: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'mac' }
+  const system = systems[host.platform]
+  if (system === undefined || (host.arch !== 'x64' && host.arch !== 'arm64')) return undefined
+  const base = `${scope}/${system}-${host.arch}`
+  const isAppleSilicon = system === 'mac' && host.arch === 'arm64'
+  switch (backend) {
+    case 'cpu':
+      // On Apple silicon one package holds both.
+      return isAppleSilicon ? `${base}-metal` : base
+    case 'metal':
+      return isAppleSilicon ? `${base}-metal` : undefined
+    case 'cuda':
+      return system === 'linux' ? `${base}-cuda` : undefined
+    case 'vulkan':
+      return system === 'linux' && host.arch === 'x64' ? `${base}-vulkan` : undefined
+    default:
+      return backend satisfies never
+  }
+}
+
+/** What is installed for the wanted backend, fastest first; never empty. */
+export function findPackages(wanted: 'auto' | Backend, host: Host): LibraryPackage[] {
+  const backends = wanted === 'auto' ? bySpeed : [wanted]
+  const found = backends.flatMap((backend) => {
+    const name = packageName(backend, host)
+    const installed = name === undefined ? undefined : readPackage(name, backend)
+    return installed === undefined ? [] : [installed]
+  })
+  if (found.length === 0) throw missing(wanted, host)
+  return found
+}
+
+function missing(wanted: 'auto' | Backend, host: Host): Failure {
+  const name = packageName(wanted === 'auto' ? 'cpu' : wanted, host)
+  if (name === undefined)
+    return new Failure(
+      'invalid-configuration',
+      `engine.backend: ${wanted} does not exist on ${host.platform}-${host.arch}`,
+    )
+  return new Failure(
+    'tool-missing',
+    `engine.backend: ${wanted} needs the npm package ${name}, which is not installed: ` +
+      `run npm install ${name}@${versionOfCpuPackage(host) ?? 'latest'}, or set engine.backend: auto`,
+  )
+}
+
+/** Other backends must be of the same version: they share one struct layout. */
+function versionOfCpuPackage(host: Host): string | undefined {
+  const name = packageName('cpu', host)
+  return name === undefined ? undefined : readPackage(name, 'cpu')?.version
+}
+
+function readPackage(name: string, backend: Backend): LibraryPackage | undefined {
+  const root = packageRoot(name)
+  if (root === undefined) return undefined
+  const manifest = readJson(join(root, 'package.json'))
+  // An alias can put something else under this name.
+  if (manifest['name'] !== name) return undefined
+  const bins = join(root, 'bins')
+  if (!existsSync(bins)) return undefined
+  for (const entry of readdirSync(bins)) {
+    const folder = join(bins, entry)
+    const files = readdirSync(folder)
+    const llama = files.find((file) => /^libllama(\.v?[\d.]+)?\.(so|dylib)$/.test(file))
+    const ggml = files.find((file) => /^libggml(\.v?[\d.]+)?\.(so|dylib)$/.test(file))
+    const ggmlBase = files.find((file) => /^libggml-base(\.v?[\d.]+)?\.(so|dylib)$/.test(file))
+    if (llama === undefined || ggml === undefined || ggmlBase === undefined) continue
+    return {
+      backend,
+      name,
+      version: String(manifest['version']),
+      release: releaseOf(folder),
+      folder,
+      llama: join(folder, llama),
+      ggml: join(folder, ggml),
+      ggmlBase: join(folder, ggmlBase),
+    }
+  }
+  return undefined
+}
+
+function packageRoot(name: string): string | undefined {
+  const require = createRequire(import.meta.url)
+  for (const folder of require.resolve.paths(name) ?? []) {
+    if (existsSync(join(folder, name, 'package.json'))) return dirname(join(folder, name, 'package.json'))
+  }
+  return undefined
+}
+
+function releaseOf(folder: string): string {
+  const path = join(folder, '_nlcBuildMetadata.json')
+  if (!existsSync(path)) return 'of unknown release'
+  const options = readJson(path)['buildOptions']
+  const llamaCpp = isRecord(options) ? options['llamaCpp'] : undefined
+  return isRecord(llamaCpp) ? String(llamaCpp['release']) : 'of unknown release'
+}
+
+function readJson(path: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
+  return isRecord(value) ? value : {}
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
