@@ -1,0 +1,152 @@
+/**
+ * What the next step computes: pure decisions over a view of the slots.
+ *
+ * `planSpans`: every running sequence gets its one token (and equal numbers of drafts), and prompts share what is left of the
+ * step. While anything runs, prompts get at most `promptChunkTokensMax` tokens together, so that no running stream waits longer
+ * than one chunk; while nothing runs, a whole micro-batch. The oldest prompt gets half (it always moves on), the shortest remaining
+ * ones the rest (a short question does not wait behind a long document).
+ *
+ * `planMoves`: in the split layout one micro-batch takes consecutive sequence ids with equal token counts, and each gap costs
+ * another pass over all weights (measured 1.5 to 1.8 times the step). A finished sequence therefore leaves its hole to the next
+ * waiting request, and where none waits the highest sequence moves into it, if copying its state costs less than the
+ * steps that it saves.
+ */
+import assert from 'node:assert/strict'
+import type { Slot } from '../modelRunner.ts'
+
+/** A sequence that holds a slot. */
+export interface SlotView {
+  readonly slot: Slot
+  /** Order of arrival. */
+  readonly number: number
+  readonly computed: number
+  /** Tokens known; `length - computed` of them are to be computed. */
+  readonly length: number
+}
+
+export interface SpanPlan {
+  readonly slot: Slot
+  readonly position: number
+  /** Known tokens to compute in this step. */
+  readonly count: number
+  /** Draft tokens to append and verify. */
+  readonly draft: number
+  /** Does the last known token's row choose a new one? */
+  readonly samples: boolean
+}
+
+export interface SpanLimits {
+  readonly batchTokensMax: number
+  /** Prompt tokens of a step while something runs. */
+  readonly chunkTokensMax: number
+  /** Prompt tokens of a step while nothing runs. */
+  readonly idleChunkTokensMax: number
+  readonly contextTokensMax: number
+  /** Draft tokens wanted for each running sequence. */
+  readonly draftTokens: number
+}
+
+export function planSpans(views: readonly SlotView[], limits: SpanLimits): SpanPlan[] {
+  const running = views.filter((view) => view.length - view.computed === 1)
+  const prompts = views.filter((view) => view.length - view.computed > 1)
+  const draft = draftLength(running, limits)
+  const rows = running.length * (1 + draft)
+  const room = limits.batchTokensMax - rows
+  assert(room >= 0, `${rows} rows in a batch of ${limits.batchTokensMax}`)
+  const budget = Math.min(room, running.length > 0 ? limits.chunkTokensMax : limits.idleChunkTokensMax)
+  const shares = sharePrompts(prompts, budget)
+  const spans = running.map((view) => ({ slot: view.slot, position: view.computed, count: 1, draft, samples: true }))
+  for (const [view, count] of shares)
+    spans.push({
+      slot: view.slot,
+      position: view.computed,
+      count,
+      draft: 0,
+      samples: view.computed + count === view.length,
+    })
+  return spans.sort((a, b) => a.slot - b.slot)
+}
+
+/** Equal for all, because unequal counts fall apart into micro-batches; so the fullest context decides. */
+function draftLength(running: readonly SlotView[], limits: SpanLimits): number {
+  if (running.length === 0 || limits.draftTokens === 0) return 0
+  const room = Math.min(...running.map((view) => limits.contextTokensMax - view.length))
+  const share = Math.floor(limits.batchTokensMax / running.length) - 1
+  return Math.max(0, Math.min(limits.draftTokens, room, share))
+}
+
+function sharePrompts(prompts: readonly SlotView[], budget: number): Map<SlotView, number> {
+  const shares = new Map<SlotView, number>()
+  const oldest = prompts.reduce<SlotView | null>((a, b) => (a === null || b.number < a.number ? b : a), null)
+  if (oldest === null || budget <= 0) return shares
+  let left = budget
+  const give = (view: SlotView, tokensMax: number) => {
+    const had = shares.get(view) ?? 0
+    const tokens = Math.min(view.length - view.computed - had, tokensMax, left)
+    if (tokens <= 0) return
+    shares.set(view, had + tokens)
+    left -= tokens
+  }
+  give(oldest, Math.ceil(budget / 2))
+  const others = prompts.filter((view) => view !== oldest)
+  others.sort((a, b) => a.length - a.computed - (b.length - b.computed) || a.number - b.number)
+  for (const view of others) give(view, left)
+  give(oldest, left)
+  return shares
+}
+
+/** Which sequence loses its cells when the cache has no room: the youngest, because it has the least to lose. */
+export function chooseVictim(views: readonly SlotView[]): Slot | null {
+  if (views.length < 2) return null
+  return views.reduce((a, b) => (b.number > a.number ? b : a)).slot
+}
+
+export interface Move {
+  readonly from: Slot
+  readonly to: Slot
+}
+
+export interface MoveCosts {
+  /** One step of so many rows. */
+  stepMs(rows: number): number
+  /** Copying the state of so many cells out and in again. */
+  copyMs(cells: number): number
+}
+
+/** How many of the coming steps a move may count on: sequences end without notice. */
+export const moveHorizonSteps = 16
+
+/**
+ * The move worth most now, or null. The caller has already given holes to waiting requests. One move per step keeps the pause
+ * short; the next step plans the next one.
+ */
+export function planMove(views: readonly SlotView[], costs: MoveCosts): Move | null {
+  const last = views.reduce<SlotView | null>((a, b) => (a === null || b.slot > a.slot ? b : a), null)
+  const hole = lowestHole(views)
+  if (last === null || hole === null || hole > last.slot) return null
+  const slots = views.map((view) => view.slot)
+  const before = passesMs(slots, costs)
+  const after = passesMs([...slots.filter((slot) => slot !== last.slot), hole], costs)
+  const gainMs = (before - after) * moveHorizonSteps
+  return gainMs > costs.copyMs(last.computed) ? { from: last.slot, to: hole } : null
+}
+
+function lowestHole(views: readonly SlotView[]): Slot | null {
+  const taken = new Set(views.map((view) => view.slot))
+  for (let slot = 0; slot < views.length; slot++) if (!taken.has(slot)) return slot
+  return null
+}
+
+/** One pass over the weights for each run of consecutive ids. */
+function passesMs(slots: readonly Slot[], costs: MoveCosts): number {
+  const sorted = slots.toSorted((a, b) => a - b)
+  let ms = 0
+  let rows = 0
+  for (const [i, slot] of sorted.entries()) {
+    rows += 1
+    if (sorted[i + 1] === slot + 1) continue
+    ms += costs.stepMs(rows)
+    rows = 0
+  }
+  return ms
+}

@@ -1,0 +1,89 @@
+/**
+ * How many compute threads to use, judged by what steps take.
+ *
+ * Two compute threads beside one busy process stall each other (measured 288 → 60 tokens per second on two CPUs, where one thread
+ * keeps 154), and no system call says so beforehand. So this compares: it tries another number of threads for a few steps, and
+ * stays where steps are clearly shorter. Steps of different shapes are compared by their ratio to the cost curve. It probes soon
+ * after the start, at once when steps become much slower than the curve says, and otherwise rarely: a lost probe doubles the pause.
+ */
+export interface ThreadBounds {
+  readonly threadsMax: number
+}
+
+interface Probe {
+  readonly from: number
+  readonly before: number
+  readonly ratios: readonly number[]
+}
+
+export interface ThreadState {
+  readonly threads: number
+  /** Ratios of the last steps with this number of threads, oldest first. */
+  readonly recent: readonly number[]
+  readonly probe: Probe | null
+  readonly pauseMs: number
+  readonly probeAt: number
+  /** Where the last probe between two neighbours went. */
+  readonly lastUp: boolean
+}
+
+const recentSteps = 12
+const probeSteps = 7
+/** The first steps after a change pay for it. */
+const probeSkipped = 2
+/** A change must be worth this much, so that noise does not make it. */
+const gainMin = 0.92
+/** Steps this much slower than the curve are a reason to probe now. */
+const slowRatio = 1.6
+const pauseMsMin = 5_000
+const pauseMsMax = 120_000
+const firstProbeMs = 1_000
+const urgentPauseMs = 1_000
+
+export function startThreads(threads: number, now: number): ThreadState {
+  return { threads, recent: [], probe: null, pauseMs: pauseMsMin, probeAt: now + firstProbeMs, lastUp: true }
+}
+
+/** `ratio`: what a step without prompt chunks took, divided by what the curve says. The caller applies `threads` when it changes. */
+export function observeThreads(
+  state: ThreadState,
+  step: { readonly ratio: number; readonly now: number },
+  bounds: ThreadBounds,
+): ThreadState {
+  if (bounds.threadsMax <= 1) return state
+  if (state.probe !== null) return continueProbe(state, state.probe, step)
+  const recent = [...state.recent, step.ratio].slice(-recentSteps)
+  const watched = { ...state, recent }
+  if (recent.length < recentSteps) return watched
+  const isSlow = median(recent) > slowRatio && step.now >= state.probeAt - state.pauseMs + urgentPauseMs
+  return step.now >= state.probeAt || isSlow ? beginProbe(watched, bounds) : watched
+}
+
+function beginProbe(state: ThreadState, bounds: ThreadBounds): ThreadState {
+  const { threads } = state
+  const up = threads === 1 || (threads < bounds.threadsMax && !state.lastUp)
+  const next = up ? Math.min(bounds.threadsMax, threads * 2) : Math.max(1, Math.floor(threads / 2))
+  const probe = { from: threads, before: median(state.recent), ratios: [] }
+  return { ...state, threads: next, probe, lastUp: up, recent: [] }
+}
+
+function continueProbe(state: ThreadState, probe: Probe, step: { ratio: number; now: number }): ThreadState {
+  const ratios = [...probe.ratios, step.ratio]
+  if (ratios.length < probeSteps) return { ...state, probe: { ...probe, ratios } }
+  const after = median(ratios.slice(probeSkipped))
+  const won = after < probe.before * gainMin
+  const pauseMs = won ? pauseMsMin : Math.min(pauseMsMax, state.pauseMs * 2)
+  return {
+    ...state,
+    threads: won ? state.threads : probe.from,
+    recent: [],
+    probe: null,
+    pauseMs,
+    probeAt: step.now + pauseMs,
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 1
+}

@@ -1,0 +1,203 @@
+/**
+ * Which requests this worker has: those that wait, in order, and those that hold slots.
+ *
+ * Takes jobs in and out of slots (through `Placement`) and frees everything a job held when it ends. Called by the engine between
+ * two steps; only `submit` and `requestEnd` may come at any time, because they change no slot.
+ */
+import assert from 'node:assert/strict'
+import type { DispatchId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import { chooseVictim, planMove, type SlotView } from './core/scheduler.ts'
+import { end, generatedCount, pendingCount } from './core/sequence.ts'
+import { expired } from './embeddingQueue.ts'
+import { type Choice, type GenerateRequest, Job, type JobEnd } from './job.ts'
+import type { Meter } from './meter.ts'
+import type { ModelRunner, Slot } from './modelRunner.ts'
+import type { Pace } from './pace.ts'
+import type { Placement } from './placement.ts'
+
+export interface JobsOptions {
+  readonly runner: ModelRunner
+  readonly placement: Placement
+  readonly pace: Pace
+  readonly meter: Meter
+  /** Slots or waiting requests have changed. */
+  readonly onChange: () => void
+}
+
+/** Copying cells out and in again, at the measured 13 GB/s each way. */
+const copyBytesPerMs = 13e6 / 2
+/** Unified layout: cells kept free when a preempted sequence comes back, so that it is not preempted at once again. */
+const cellsFreeMin = 512
+
+export class Jobs {
+  readonly #o: JobsOptions
+  readonly #jobs = new Map<DispatchId, Job>()
+  /** By priority, then arrival. */
+  readonly #waiting: Choice[] = []
+  readonly #choices = new Map<number, Choice>()
+  #nextNumber = 0
+  /** Unified layout: cells that were in use when the cache was found full. */
+  #cellsMax: number | null = null
+
+  constructor(options: JobsOptions) {
+    this.#o = options
+  }
+
+  get size(): number {
+    return this.#jobs.size
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length
+  }
+
+  get promptTokensPending(): number {
+    let tokens = 0
+    for (const { sequence } of this.#choices.values()) tokens += Math.max(0, pendingCount(sequence) - 1)
+    return tokens
+  }
+
+  ids(): DispatchId[] {
+    return [...this.#jobs.keys()]
+  }
+
+  has(job: Job): boolean {
+    return this.#jobs.has(job.request.id)
+  }
+
+  /** May so many choices be accepted? Waiting ones are bounded; an otherwise empty queue takes any one request. */
+  hasRoom(choices: number): boolean {
+    const { slots } = this.#o.placement
+    const free = slots.total - slots.heldCount
+    const waitingMax = free + limits.worker.waitingPerSlotMax * slots.total
+    return this.#waiting.length === 0 || this.#waiting.length + choices <= waitingMax
+  }
+
+  submit(request: GenerateRequest, now: number): void {
+    const job = new Job({ request, runner: this.#o.runner, now, nextNumber: () => this.#nextNumber++ })
+    this.#jobs.set(request.id, job)
+    for (const choice of job.choices) this.#enqueue(choice)
+    this.#o.onChange()
+  }
+
+  /** The next `sweep` ends it. False where no such job runs. */
+  requestEnd(id: DispatchId, jobEnd: JobEnd): boolean {
+    const job = this.#jobs.get(id)
+    if (job !== undefined) job.end ??= jobEnd
+    return job !== undefined
+  }
+
+  choiceIn(slot: Slot): Choice {
+    const state = this.#o.placement.slots.at(slot)
+    const choice = state.kind === 'held' ? this.#choices.get(state.sequence.number) : undefined
+    assert(choice !== undefined, `slot ${slot} is planned and holds no sequence`)
+    return choice
+  }
+
+  /** Ends what was cancelled, has failed, is complete or too late, and frees what it holds. Returns the ended jobs. */
+  sweep(now: number): Job[] {
+    const ended: Job[] = []
+    for (const job of this.#jobs.values()) {
+      const { times, request } = job
+      const waitedMs = now - times.acceptedAt
+      if (job.end === null && times.firstTokenAt === null && waitedMs >= request.deadlineMs)
+        job.end = { kind: 'failed', failure: expired(waitedMs, request.deadlineMs) }
+      if (job.end !== null) ended.push(job)
+    }
+    for (const job of ended) {
+      for (const choice of job.choices) this.endChoice(choice)
+      this.#jobs.delete(job.request.id)
+    }
+    if (ended.length > 0) this.#o.onChange()
+    return ended
+  }
+
+  /** Frees the slot; the cells stay reusable unless the job failed. */
+  endChoice(choice: Choice): void {
+    const { sequence, job } = choice
+    if (sequence.state.kind === 'ended') return
+    const hasPrompt = sequence.computed >= sequence.promptLength
+    const digests = hasPrompt ? job.request.digests(choice.finish === null ? null : choice.answer) : []
+    const content = { tenant: job.request.tenant, tokens: sequence.tokens.slice(0, sequence.computed), digests }
+    this.#o.placement.release(sequence, job.end?.kind === 'failed' ? null : content)
+    const index = this.#waiting.indexOf(choice)
+    if (index >= 0) this.#waiting.splice(index, 1)
+    this.#choices.delete(sequence.number)
+    end(sequence)
+  }
+
+  /** Waiting choices into the lowest free slots. */
+  fillSlots(now: number): void {
+    const { placement, meter, onChange } = this.#o
+    for (const slot of this.#waiting.length === 0 ? [] : placement.slots.free()) {
+      const index = this.#waiting.findIndex((choice) => this.#isReady(choice))
+      const choice = this.#waiting[index]
+      if (choice === undefined || !this.#hasCellsFor(choice)) return
+      this.#waiting.splice(index, 1)
+      const { job, sequence } = choice
+      const siblings = job.choices.map((other) => other.sequence)
+      const restored = placement.place(slot, { sequence, tenant: job.request.tenant, siblings })
+      if (job.times.startedAt === null) {
+        job.times.startedAt = now
+        job.cachedTokens = restored
+        meter.placed(job, now)
+      }
+      onChange()
+    }
+  }
+
+  /** Split layout: moves the highest sequence into a gap that no waiting request has taken. */
+  closeHole(): void {
+    const { placement, runner, pace } = this.#o
+    if (runner.info.kvLayout === 'unified') return
+    const views = placement.views()
+    const contextTokens = meanContext(views)
+    const move = planMove(views, {
+      stepMs: (rows) => pace.predictStepMs({ rows, contextTokens }),
+      copyMs: (cells) => (cells * runner.info.bytesPerToken) / copyBytesPerMs,
+    })
+    if (move !== null) placement.move(move)
+  }
+
+  /** Unified layout: the cache is full. The youngest sequence gives its cells back; null where only one is left. */
+  preemptYoungest(): Choice | null {
+    const { placement, meter } = this.#o
+    this.#cellsMax = placement.slots.cellsUsed
+    const victim = chooseVictim(placement.views())
+    if (victim === null) return null
+    const choice = this.choiceIn(victim)
+    placement.preempt(choice.sequence)
+    this.#enqueue(choice)
+    meter.preempted()
+    return choice
+  }
+
+  #enqueue(choice: Choice): void {
+    const { priority } = choice.job.request
+    const after = this.#waiting.findLastIndex((other) => {
+      const theirs = other.job.request.priority
+      return theirs > priority || (theirs === priority && other.sequence.number < choice.sequence.number)
+    })
+    this.#waiting.splice(after + 1, 0, choice)
+    this.#choices.set(choice.sequence.number, choice)
+  }
+
+  /** Further choices of a request wait until the first one has computed the prompt that they will copy. */
+  #isReady(choice: Choice): boolean {
+    const { leader, request } = choice.job
+    if (choice === leader || request.prompt.length < limits.worker.prefixTokensMin) return true
+    return !this.#o.runner.info.capabilities.sequenceState || generatedCount(leader.sequence) > 0
+  }
+
+  #hasCellsFor(choice: Choice): boolean {
+    if (this.#cellsMax === null) return true
+    const views = this.#o.placement.views()
+    const held = views.reduce((sum, view) => sum + view.length, 0)
+    return views.length === 0 || held + choice.sequence.tokens.length + cellsFreeMin <= this.#cellsMax
+  }
+}
+
+function meanContext(views: readonly SlotView[]): number {
+  return views.length === 0 ? 0 : views.reduce((sum, view) => sum + view.computed, 0) / views.length
+}

@@ -1,0 +1,99 @@
+/**
+ * What steps take: keeps the cost curve, the number of compute threads and the speed that reports show.
+ *
+ * Fed by the engine after each step. The only one who calls `setThreads`, and only between steps.
+ */
+import { type CostCurve, observePrompt, observeStep, predictStepMs, type StepShape } from '#algorithms/costCurve.ts'
+import type { Log } from '#runtime/log.ts'
+import { observeThreads, startThreads, type ThreadState } from './core/threads.ts'
+import type { ModelRunner } from './modelRunner.ts'
+
+export interface StepRecord extends StepShape {
+  readonly promptTokens: number
+  readonly decodeMs: number
+  /** Tokens that requests gained. */
+  readonly gained: number
+  readonly draftRounds: number
+  readonly draftAccepted: number
+}
+
+export interface PaceOptions {
+  readonly runner: ModelRunner
+  readonly curve: CostCurve
+  readonly log: Log
+  /** null: the number of threads is given and never changed. */
+  readonly threadsMax: number | null
+  readonly now: number
+}
+
+/** The window over which tokens per second are counted. */
+const speedWindowMs = 1_000
+const acceptanceRate = 0.05
+
+export class Pace {
+  readonly curve: CostCurve
+  acceptanceLength = 1
+  readonly #options: PaceOptions
+  #threads: ThreadState
+  #windowStart: number
+  #windowTokens = 0
+  #tokensPerSecond = 0
+
+  constructor(options: PaceOptions) {
+    this.#options = options
+    this.curve = options.curve
+    this.#threads = startThreads(options.runner.threads, options.now)
+    this.#windowStart = options.now
+  }
+
+  get threads(): number {
+    return this.#threads.threads
+  }
+
+  predictStepMs(shape: StepShape): number {
+    return predictStepMs(this.curve, shape)
+  }
+
+  stepped(step: StepRecord, now: number): void {
+    if (step.promptTokens === 0) this.#ranRows(step, now)
+    else this.#ranPrompt(step)
+    if (step.draftRounds > 0) {
+      const length = 1 + step.draftAccepted / step.draftRounds
+      this.acceptanceLength += acceptanceRate * (length - this.acceptanceLength)
+    }
+    this.#windowTokens += step.gained
+    this.#rollWindow(now)
+  }
+
+  tokensPerSecond(now: number): number {
+    this.#rollWindow(now)
+    return this.#tokensPerSecond
+  }
+
+  #ranRows(step: StepRecord, now: number): void {
+    const predictedMs = predictStepMs(this.curve, step)
+    // While another number of threads is tried, its steps are compared with the curve and must not bend it.
+    if (this.#threads.probe === null) observeStep(this.curve, { ...step, ms: step.decodeMs })
+    const { threadsMax, runner, log } = this.#options
+    if (threadsMax === null || !(predictedMs > 0)) return
+    const before = this.#threads
+    this.#threads = observeThreads(before, { ratio: step.decodeMs / predictedMs, now }, { threadsMax })
+    if (this.#threads.threads === before.threads) return
+    runner.setThreads(this.#threads.threads)
+    const isSettled = this.#threads.probe === null
+    log.debug({ threads: this.#threads.threads, before: before.threads, isSettled }, 'compute threads changed')
+  }
+
+  #ranPrompt(step: StepRecord): void {
+    const rowsMs = step.rows === 0 ? 0 : predictStepMs(this.curve, step)
+    observePrompt(this.curve, { tokens: step.promptTokens, ms: step.decodeMs - rowsMs })
+  }
+
+  #rollWindow(now: number): void {
+    const elapsedMs = now - this.#windowStart
+    if (elapsedMs < speedWindowMs) return
+    this.#tokensPerSecond = (1_000 * this.#windowTokens) / elapsedMs
+    this.#windowStart = now
+    this.#windowTokens = 0
+  }
+}

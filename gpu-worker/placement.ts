@@ -1,0 +1,200 @@
+/**
+ * Puts sequences into slots of the runner, with as much of their prompt as somebody already computed, and takes them out again.
+ *
+ * Sole owner of the slot table, the prefix cache and the runner's cells outside of a decode; must never run during one. A prefix
+ * comes from the slot itself (free), the cache in host memory, or another slot (a copy); always compared by tokens and only within
+ * one tenant. What an ended sequence computed stays in its slot until somebody else needs that, and is saved then.
+ */
+import type { TenantId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import { type Content, SlotTable } from './core/cells.ts'
+import { sharedLength } from './core/prefixCache.ts'
+import type { Move, SlotView } from './core/scheduler.ts'
+import { enterSlot, moveTo, preempt, type Sequence, slotOf } from './core/sequence.ts'
+import type { ModelRunner, Slot } from './modelRunner.ts'
+import type { PrefixCache } from './prefixCache.ts'
+
+type Source =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'in-place'; readonly length: number }
+  | { readonly kind: 'slot'; readonly slot: Slot; readonly length: number }
+  | { readonly kind: 'cache'; readonly key: number; readonly length: number }
+
+export interface PlaceRequest {
+  readonly sequence: Sequence
+  readonly tenant: TenantId
+  /** Choices of the same request: their cells may be copied even where prefixes are not shared between requests. */
+  readonly siblings: readonly Sequence[]
+}
+
+export class Placement {
+  readonly slots: SlotTable
+  readonly #runner: ModelRunner
+  readonly #cache: PrefixCache
+  readonly #keepsResidents: boolean
+  readonly #copies: boolean
+
+  constructor(options: { readonly runner: ModelRunner; readonly cache: PrefixCache }) {
+    this.#runner = options.runner
+    this.#cache = options.cache
+    this.slots = new SlotTable(options.runner.info.slots)
+    this.#copies = options.runner.info.capabilities.sequenceState
+    this.#keepsResidents = options.cache.enabled && options.runner.info.kvLayout === 'split'
+  }
+
+  /** What holds slots now, for the scheduler. */
+  views(): SlotView[] {
+    return this.slots.entries().flatMap((state, slot) => {
+      if (state.kind !== 'held') return []
+      const { number, computed, tokens } = state.sequence
+      return [{ slot, number, computed, length: tokens.length }]
+    })
+  }
+
+  /** Into the lowest free slot; returns how many tokens need not be computed. The caller knows that a slot is free. */
+  place(slot: Slot, request: PlaceRequest): number {
+    const { sequence, tenant } = request
+    const source = this.#findPrefix(slot, request)
+    const computed = this.#bring(slot, source)
+    this.slots.hold(slot, sequence, tenant)
+    enterSlot(sequence, { slot, computed })
+    return computed
+  }
+
+  /** The sequence has ended or lost its turn. `content` (null: nothing worth it) says what its cells hold. */
+  release(sequence: Sequence, content: Content | null): void {
+    const slot = slotOf(sequence)
+    if (slot === null) return
+    this.slots.release(slot, content)
+    if (content === null || !this.#cache.enabled) this.#empty(slot)
+    else if (!this.#keepsResidents) {
+      this.#save(slot, content)
+      this.#empty(slot)
+    }
+  }
+
+  preempt(sequence: Sequence): void {
+    this.release(sequence, null)
+    preempt(sequence)
+  }
+
+  move({ from, to }: Move): void {
+    const state = this.slots.at(from)
+    if (state.kind !== 'held' || !this.#copies) return
+    this.#evict(to, 0)
+    this.#empty(to)
+    const cells = this.#runner.saveSequence(from)
+    if (!this.#runner.restoreSequence(to, cells)) return
+    this.slots.release(from, null)
+    this.#empty(from)
+    this.slots.hold(to, state.sequence, state.tenant)
+    moveTo(state.sequence, to)
+  }
+
+  /** Digests of every prompt whose state can be reused, newest and longest first. */
+  digests(): string[] {
+    const residents = this.slots.entries().flatMap((state) => (state.kind === 'resident' ? [state.content] : []))
+    const all = new Set<string>()
+    for (const content of [...residents, ...this.#cache.contents()]) {
+      for (const digest of content.digests.toReversed()) all.add(digest)
+      if (all.size >= limits.worker.prefixDigestsMax) break
+    }
+    return [...all].slice(0, limits.worker.prefixDigestsMax)
+  }
+
+  /** The longest prefix; a copy must be worth its time over what is there already. */
+  #findPrefix(slot: Slot, { sequence, tenant, siblings }: PlaceRequest): Source {
+    // The last token is always computed: its row chooses the next one.
+    const wanted = sequence.tokens.slice(0, -1)
+    let best: Source = { kind: 'none' }
+    let length = 0
+    for (const [index, state] of this.slots.entries().entries()) {
+      const known = this.#reusable(state, siblings)
+      if (known === null || known.tenant !== tenant) continue
+      const shared = Math.min(known.computed, sharedLength(known.tokens, wanted))
+      const isHere = index === slot
+      if (!isHere && (!this.#copies || shared < length + limits.worker.prefixTokensMin)) continue
+      if (shared <= length) continue
+      best = isHere ? { kind: 'in-place', length: shared } : { kind: 'slot', slot: index, length: shared }
+      length = shared
+    }
+    const cached = this.#copies ? this.#cache.find(tenant, wanted) : null
+    const gain = (cached?.length ?? 0) - length
+    // From the cache one copy, from another slot two: at equal length the cache wins.
+    const isWorth = best.kind === 'slot' ? gain >= 0 : gain >= limits.worker.prefixTokensMin
+    return cached !== null && isWorth ? { kind: 'cache', key: cached.key, length: cached.length } : best
+  }
+
+  #reusable(
+    state: ReturnType<SlotTable['at']>,
+    siblings: readonly Sequence[],
+  ): { tenant: TenantId; tokens: readonly number[]; computed: number } | null {
+    switch (state.kind) {
+      case 'empty':
+        return null
+      case 'resident':
+        return { ...state.content, computed: state.content.tokens.length }
+      case 'held': {
+        const isAllowed = this.#cache.enabled || siblings.includes(state.sequence)
+        return isAllowed ? { ...state.sequence, tenant: state.tenant } : null
+      }
+      default:
+        return state satisfies never
+    }
+  }
+
+  #bring(slot: Slot, source: Source): number {
+    switch (source.kind) {
+      case 'none':
+        this.#evict(slot, 0)
+        this.#empty(slot)
+        return 0
+      case 'in-place':
+        this.#evict(slot, source.length)
+        this.#runner.truncate(slot, source.length)
+        this.slots.clear(slot)
+        return source.length
+      case 'slot':
+        return this.#restore(slot, this.#runner.saveSequence(source.slot), source.length)
+      case 'cache': {
+        const state = this.#cache.use(source.key)
+        const restored = state === null ? 0 : this.#restore(slot, state, source.length)
+        if (restored === 0) this.#cache.drop(source.key)
+        return restored
+      }
+      default:
+        return source satisfies never
+    }
+  }
+
+  #restore(slot: Slot, state: Uint8Array, length: number): number {
+    this.#evict(slot, 0)
+    this.#empty(slot)
+    if (!this.#runner.restoreSequence(slot, state)) {
+      this.#runner.truncate(slot, 0)
+      return 0
+    }
+    this.#runner.truncate(slot, length)
+    return length
+  }
+
+  /** Saves what a resident has beyond the first `kept` tokens, where that is worth it. */
+  #evict(slot: Slot, kept: number): void {
+    const state = this.slots.at(slot)
+    if (state.kind !== 'resident' || !this.#copies) return
+    if (state.content.tokens.length - kept >= limits.worker.prefixTokensMin) this.#save(slot, state.content)
+  }
+
+  #save(slot: Slot, content: Content): void {
+    if (!this.#copies) return
+    this.#cache.save(content, {
+      bytes: this.#runner.sequenceBytes(slot),
+      take: () => this.#runner.saveSequence(slot),
+    })
+  }
+
+  #empty(slot: Slot): void {
+    this.#runner.truncate(slot, 0)
+    this.slots.clear(slot)
+  }
+}
