@@ -1,0 +1,36 @@
+/**
+ * How long to wait before trying again, and how crashes in a row are counted. Pure: the draw of chance is passed in.
+ */
+import type { Revision } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import type { Crashes } from './observed.ts'
+
+export interface BackOffBounds {
+  readonly firstMs: number
+  readonly maxMs: number
+}
+
+/**
+ * The wait after the `attempt`th failure in a row (1 = the first): doubled each time up to the maximum, of which the upper half
+ * is drawn by `chance` (0 ≤ chance < 1), so that what failed together does not try again together.
+ */
+export function backOffMs(attempt: number, chance: number, bounds: BackOffBounds): number {
+  const doubled = bounds.firstMs * 2 ** Math.min(attempt - 1, 30)
+  const fullMs = Math.min(doubled, bounds.maxMs)
+  return fullMs / 2 + (fullMs / 2) * chance
+}
+
+export interface WorkerEnd {
+  readonly revision: Revision
+  readonly message: string
+  /** How long it had been ready when it ended; 0: never. */
+  readonly readyMs: number
+}
+
+/** The history after one more worker ended by itself. Another revision, or a worker that was well for a while, starts a new row. */
+export function afterCrash(before: Crashes | null, end: WorkerEnd, now: number, chance: number): Crashes {
+  const sameRow = before?.revision === end.revision && end.readyMs < limits.operator.stableAfterMs
+  const inARow = sameRow ? before.inARow + 1 : 1
+  const waitMs = backOffMs(inARow, chance, { firstMs: limits.operator.backOffMs, maxMs: limits.operator.backOffMsMax })
+  return { revision: end.revision, inARow, retryAt: now + waitMs, message: end.message }
+}

@@ -1,0 +1,185 @@
+/**
+ * The local platform: resources from files, workers as child processes, status in memory (`GET /status` shows it).
+ *
+ * Decides nothing. Sole writer of what is desired, of the crash history and of the statuses.
+ */
+import { type DeploymentName, WorkerId } from '#contracts/ids.ts'
+import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import type { WorkerConfig } from '#contracts/workerConfig.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { afterCrash } from '../core/backOff.ts'
+import { type Crashes, type Desired, modelFileOf } from '../core/observed.ts'
+import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
+import { desiredOf, type Known, merge } from './desired.ts'
+import { type ProcessSettings, type WorkerEnded, WorkerProcesses } from './processes.ts'
+import type { Resources } from './resources.ts'
+import type { WorkerLog } from './workerLog.ts'
+
+export interface LocalPlatformOptions {
+  readonly processes: ProcessSettings
+  readonly nats: { readonly url: string; readonly workerUser: string }
+  readonly cacheDir: string
+  readonly logLevel: WorkerConfig['logLevel']
+  readonly clock: Clock
+  readonly epochMs: () => number
+  readonly random: () => number
+  readonly workerLog: WorkerLog
+  readonly log: Log
+  /** Since when a worker has been ready, from its reports; null: it is not. */
+  readonly readySince: (worker: WorkerId) => number | null
+}
+
+interface Memory {
+  crashes: Crashes | null
+  restarts: number
+  status: ModelDeploymentStatus | null
+}
+
+export class LocalPlatform implements Platform {
+  readonly #options: LocalPlatformOptions
+  readonly #processes: WorkerProcesses
+  #known: readonly Known[] = []
+  #desired: ReadonlyMap<DeploymentName, Desired> = new Map()
+  #problems: readonly string[] = []
+  readonly #memory = new Map<DeploymentName, Memory>()
+  readonly #onChange: ((name: DeploymentName) => void)[] = []
+  readonly #onWorkerEnd: ((worker: WorkerId) => void)[] = []
+
+  constructor(options: LocalPlatformOptions) {
+    this.#options = options
+    this.#processes = new WorkerProcesses({
+      settings: options.processes,
+      clock: options.clock,
+      log: options.workerLog,
+      onEnd: (ended) => this.#ended(ended),
+    })
+  }
+
+  /** The new good state of the files. */
+  setResources(resources: Resources): void {
+    this.#known = merge(this.#known, resources.deployments, Math.floor(this.#options.epochMs() / 1_000))
+    this.#desired = desiredOf(this.#known)
+    this.#problems = []
+    for (const name of this.#desired.keys()) this.#remember(name)
+    this.#announceAll()
+  }
+
+  /** The newest edit cannot be taken; the state before it stays. */
+  setProblems(problems: readonly string[]): void {
+    this.#problems = problems
+    this.#announceAll()
+  }
+
+  get problems(): readonly string[] {
+    return this.#problems
+  }
+
+  get workersRunning(): number {
+    return this.#processes.list().length
+  }
+
+  /** What did not end in time: the operator is about to end itself. */
+  killAll(): void {
+    this.#processes.killAll()
+  }
+
+  names(): readonly DeploymentName[] {
+    return [...this.#memory.keys()]
+  }
+
+  view(name: DeploymentName): PlatformView {
+    const memory = this.#memory.get(name)
+    return {
+      desired: this.#desired.get(name) ?? null,
+      workers: this.#processes.list().filter(({ deployment }) => deployment === name),
+      crashes: memory?.crashes ?? null,
+      restarts: memory?.restarts ?? 0,
+      status: memory?.status ?? null,
+      problems: this.#problems,
+    }
+  }
+
+  startWorker(order: WorkerOrder): void {
+    const config = this.#configFor(order)
+    this.#processes.start(config)
+    this.#announce(order.deployment)
+  }
+
+  drainWorker(worker: WorkerId): void {
+    this.#processes.drain(worker)
+  }
+
+  killWorker(worker: WorkerId, why: 'grace-over' | 'unresponsive'): void {
+    this.#processes.kill(worker, why === 'grace-over' ? null : 'fell silent and was killed')
+  }
+
+  writeStatus(name: DeploymentName, status: ModelDeploymentStatus): void {
+    this.#remember(name).status = status
+  }
+
+  forget(name: DeploymentName): void {
+    if (!this.#desired.has(name)) this.#memory.delete(name)
+  }
+
+  onChange(handler: (name: DeploymentName) => void): void {
+    this.#onChange.push(handler)
+  }
+
+  onWorkerEnd(handler: (worker: WorkerId) => void): void {
+    this.#onWorkerEnd.push(handler)
+  }
+
+  #configFor({ deployment, revision, spec, modelPath }: WorkerOrder): WorkerConfig {
+    const { nats, cacheDir, logLevel, random } = this.#options
+    const life = Math.floor(random() * 36 ** 6)
+      .toString(36)
+      .padStart(6, '0')
+    return {
+      worker: WorkerId.parse(`${deployment}-${revision.slice(0, 5)}-${life}`),
+      deployment,
+      revision,
+      modelPath,
+      modelSha256: modelFileOf(spec)?.sha256 ?? null,
+      engine: spec.engine,
+      kvCacheType: spec.compression.kvCache.type,
+      slo: spec.slo,
+      nats: { url: nats.url, user: nats.workerUser },
+      metricsPort: 0,
+      metricsHost: '127.0.0.1',
+      cacheDir,
+      logLevel,
+    }
+  }
+
+  #ended(ended: WorkerEnded): void {
+    const { clock, random, log, readySince } = this.#options
+    const since = readySince(ended.worker)
+    const fields = { worker: ended.worker, pid: ended.pid, code: ended.code, end: ended.message }
+    if (ended.asked) log.info(fields, 'worker ended')
+    else {
+      const memory = this.#remember(ended.deployment)
+      const message = `worker ${ended.worker} ${ended.message}`
+      const readyMs = since === null ? 0 : clock.now() - since
+      memory.crashes = afterCrash(memory.crashes, { ...ended, message, readyMs }, clock.now(), random())
+      memory.restarts += 1
+      log.warn({ ...fields, inARow: memory.crashes.inARow }, 'worker ended by itself')
+    }
+    for (const handler of this.#onWorkerEnd) handler(ended.worker)
+    this.#announce(ended.deployment)
+  }
+
+  #remember(name: DeploymentName): Memory {
+    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, status: null }
+    this.#memory.set(name, memory)
+    return memory
+  }
+
+  #announceAll(): void {
+    for (const name of this.#memory.keys()) this.#announce(name)
+  }
+
+  #announce(name: DeploymentName): void {
+    for (const handler of this.#onChange) handler(name)
+  }
+}

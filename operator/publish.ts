@@ -1,0 +1,124 @@
+/**
+ * What the operator writes into the KV buckets: model records, API keys, and the removal of dead workers' registrations.
+ *
+ * Sole writer of `models` and `keys`. It watches both, so what stands there after a restart of the operator or of NATS is
+ * compared with what should stand there, and what is stale goes.
+ */
+import { createHash } from 'node:crypto'
+import type * as z from 'zod'
+import { DeploymentName, type WorkerId } from '#contracts/ids.ts'
+import { KeyRecord, ModelRecord } from '#contracts/records.ts'
+import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
+import type { Bucket } from '#contracts/subjects.ts'
+import type { Bus } from '#runtime/bus.ts'
+import type { Log } from '#runtime/log.ts'
+import { decode, encode } from '#runtime/messages.ts'
+import { canonicalJson } from './core/revision.ts'
+
+export class Publisher {
+  readonly #bus: Bus
+  readonly #models: Mirror<ModelRecord>
+  readonly #keys: Mirror<KeyRecord>
+  #wantedKeys: ReadonlyMap<string, KeyRecord> = new Map()
+
+  /** `onListed`: a bucket has been read (again): everything in it should be compared with what is wanted. */
+  constructor(options: { bus: Bus; log: Log; onListed: (bucket: 'models' | 'keys') => void }) {
+    const { bus, log, onListed } = options
+    this.#bus = bus
+    this.#models = new Mirror('models', ModelRecord, log, () => onListed('models'))
+    this.#keys = new Mirror('keys', KeyRecord, log, () => onListed('keys'))
+  }
+
+  /** Resolves when both buckets have been read once. */
+  async open(): Promise<void> {
+    await Promise.all([this.#models.follow(this.#bus), this.#keys.follow(this.#bus)])
+  }
+
+  names(): readonly DeploymentName[] {
+    return [...this.#models.entries.keys()].flatMap((name) => DeploymentName.safeParse(name).data ?? [])
+  }
+
+  recordOf(name: DeploymentName): ModelRecord | null {
+    return this.#models.entries.get(name) ?? null
+  }
+
+  async putRecord(name: DeploymentName, record: ModelRecord): Promise<void> {
+    await this.#bus.put('models', name, encode(record))
+    this.#models.entries.set(name, record)
+  }
+
+  async removeRecord(name: DeploymentName): Promise<void> {
+    await this.#bus.remove('models', name)
+    this.#models.entries.delete(name)
+  }
+
+  removeWorker(worker: WorkerId): Promise<void> {
+    return this.#bus.remove('workers', worker)
+  }
+
+  setKeys(secrets: readonly ApiKeySecret[]): void {
+    this.#wantedKeys = new Map(secrets.map(({ stringData }) => [hashOf(stringData.key), recordOf(stringData)]))
+  }
+
+  /** New keys are there before old ones go: between the two the bucket must never be empty, which would open the router. */
+  async syncKeys(): Promise<void> {
+    const { entries } = this.#keys
+    for (const [hash, record] of this.#wantedKeys) {
+      const there = entries.get(hash)
+      if (there !== undefined && canonicalJson(there) === canonicalJson(record)) continue
+      await this.#bus.put('keys', hash, encode(record))
+      entries.set(hash, record)
+    }
+    for (const hash of [...entries.keys()].filter((key) => !this.#wantedKeys.has(key))) {
+      await this.#bus.remove('keys', hash)
+      entries.delete(hash)
+    }
+  }
+}
+
+const hashOf = (key: string) => createHash('sha256').update(key).digest('hex')
+const recordOf = ({ tenant, weight, priority }: ApiKeySecret['stringData']): KeyRecord => ({ tenant, weight, priority })
+
+/** What stands in one bucket. The bus tells every difference again after a break, keys that are gone included. */
+class Mirror<T> {
+  readonly entries = new Map<string, T>()
+  readonly #bucket: Bucket
+  readonly #schema: z.ZodType<T>
+  readonly #log: Log
+  readonly #onListed: () => void
+
+  constructor(bucket: Bucket, schema: z.ZodType<T>, log: Log, onListed: () => void) {
+    this.#bucket = bucket
+    this.#schema = schema
+    this.#log = log
+    this.#onListed = onListed
+  }
+
+  async follow(bus: Bus): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    await bus.watch(this.#bucket, {
+      entry: ({ key, value }) => this.#take(key, value),
+      synced: () => {
+        this.#onListed()
+        resolve()
+      },
+    })
+    await promise
+  }
+
+  #take(key: string, value: Uint8Array | null): void {
+    const record = value === null ? null : this.#parse(key, value)
+    if (record === null) this.entries.delete(key)
+    else this.entries.set(key, record)
+  }
+
+  #parse(key: string, value: Uint8Array): T | null {
+    try {
+      return decode(this.#schema, value)
+    } catch (error) {
+      // Written by another version: treated as not there, so that it is written anew.
+      this.#log.warn({ error, bucket: this.#bucket, entry: key }, 'an entry is not understood and will be replaced')
+      return null
+    }
+  }
+}

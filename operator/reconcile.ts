@@ -1,0 +1,143 @@
+/**
+ * One reconcile: observe → plan → apply → status. The same for every platform; what to do is decided in `core/` alone.
+ *
+ * Safe to run at any time and twice; nothing here sleeps. What could not be done is in the outcome, and is tried again later
+ * while the rest goes on: a worker is restarted whether or not NATS can be reached.
+ */
+import { Failure } from '#contracts/failure.ts'
+import type { DeploymentName } from '#contracts/ids.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { modelFileOf, type Observed, type ObservedWorker } from './core/observed.ts'
+import { type Action, type Plan, planDeployment } from './core/plan.ts'
+import { statusOf } from './core/status.ts'
+import type { ModelStore } from './models/store.ts'
+import type { Platform } from './platform.ts'
+import type { Publisher } from './publish.ts'
+import type { Requeue } from './queue.ts'
+import type { Reports } from './reports.ts'
+
+export interface World {
+  readonly platform: Platform
+  readonly store: ModelStore
+  readonly publisher: Publisher
+  readonly reports: Reports
+  readonly clock: Clock
+  readonly epochMs: () => number
+  readonly log: Log
+  readonly routerUrl: string
+  readonly drainGraceMs: number
+  readonly onRestart: (name: DeploymentName) => void
+}
+
+export type ApplyOutcome =
+  | { readonly kind: 'applied' }
+  | { readonly kind: 'incomplete'; readonly failures: readonly Failure[] }
+
+/** While a model is being fetched its condition shows how far it is; looked at this often. */
+const fetchRecheckMs = 1_000
+
+export async function reconcile(world: World, name: DeploymentName): Promise<Requeue> {
+  const now = world.clock.now()
+  const observed = observe(world, name)
+  const plan = planDeployment(observed, now)
+  const outcome = await apply(world, observed, plan)
+  const status = statusOf(observed, plan, { now, nowIso: new Date(world.epochMs()).toISOString() })
+  if (status !== null) world.platform.writeStatus(name, status)
+  return requeueFor(plan, outcome)
+}
+
+export function observe(world: World, name: DeploymentName): Observed {
+  const { platform, store, publisher, reports } = world
+  const view = platform.view(name)
+  const file = view.desired === null ? null : modelFileOf(view.desired.spec)
+  return {
+    name,
+    desired: view.desired,
+    workers: view.workers.map((worker): ObservedWorker => {
+      const heard = reports.of(worker.worker)
+      const registration = reports.registrationOf(worker.worker)
+      return { ...worker, report: heard?.report ?? null, heardAt: heard?.heardAt ?? null, registration }
+    }),
+    model: file === null ? { kind: 'not-needed' } : store.stateOf(file),
+    crashes: view.crashes,
+    busConnectedSince: reports.busConnectedSince,
+    published: publisher.recordOf(name),
+    status: view.status,
+    resourceProblems: view.problems,
+    sloGoodput: reports.sloGoodputOf(name),
+    url: world.routerUrl,
+    drainGraceMs: world.drainGraceMs,
+  }
+}
+
+/** Takes the actions in order. One that fails does not stop the others, but ends any that would forget it. */
+async function apply(world: World, observed: Observed, plan: Plan): Promise<ApplyOutcome> {
+  const failures: Failure[] = []
+  for (const action of plan.actions) {
+    if (action.kind === 'forget' && failures.length > 0) continue
+    try {
+      logAction(world, observed.name, action)
+      await applyAction(world, observed, action)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      failures.push(error)
+    }
+  }
+  return failures.length === 0 ? { kind: 'applied' } : { kind: 'incomplete', failures }
+}
+
+async function applyAction(world: World, observed: Observed, action: Action): Promise<void> {
+  const { platform, store, publisher } = world
+  switch (action.kind) {
+    case 'fetch-model':
+      return store.fetch(action.file)
+    case 'start-worker':
+      return startWorker(world, observed, action.restart)
+    case 'drain-worker':
+      return platform.drainWorker(action.worker, action.why)
+    case 'kill-worker':
+      return platform.killWorker(action.worker, action.why)
+    case 'publish-record':
+      return publisher.putRecord(observed.name, action.record)
+    case 'remove-record':
+      return publisher.removeRecord(observed.name)
+    case 'forget':
+      return platform.forget(observed.name)
+    default:
+      return action satisfies never
+  }
+}
+
+async function startWorker(world: World, { name, desired }: Observed, restart: boolean): Promise<void> {
+  if (desired === null) return
+  const { revision, spec } = desired
+  const file = modelFileOf(spec)
+  const modelPath = file === null ? null : await world.store.confirm(file)
+  // The file has gone since it was seen: the store now says so, and the next plan fetches it again.
+  if (file !== null && modelPath === null) return
+  if (restart) world.onRestart(name)
+  world.platform.startWorker({ deployment: name, revision, spec, modelPath })
+}
+
+function logAction(world: World, name: DeploymentName, action: Action): void {
+  const { kind, ...detail } = action
+  // Records and files are long and can be read elsewhere.
+  const brief = kind === 'publish-record' || kind === 'fetch-model' ? {} : detail
+  world.log.info({ deployment: name, action: kind, ...brief }, 'acting')
+}
+
+export function requeueFor({ next }: Plan, outcome: ApplyOutcome): Requeue {
+  if (outcome.kind === 'incomplete')
+    return { kind: 'back-off', reason: outcome.failures.map(({ message }) => message).join('; ') }
+  switch (next.kind) {
+    case 'done':
+      return { kind: 'await-change' }
+    case 'wait':
+      return { kind: 'after', ms: next.until === 'model' ? Math.min(next.recheckMs, fetchRecheckMs) : next.recheckMs }
+    case 'stalled':
+      return { kind: 'stalled', reason: next.reason }
+    default:
+      return next satisfies never
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * What workers and routers say over NATS, folded to the newest of each: reports, registrations, demand.
+ *
+ * Sole writer of that picture. Only what changes a decision is announced (a worker's state, a registration); the 200 ms reports
+ * otherwise pass in silence. Instants are of our own clock, at arrival.
+ */
+import type * as z from 'zod'
+import type { DeploymentName, RouterId, WorkerId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import { RouterReport, WorkerReport } from '#contracts/messages.ts'
+import { WorkerRecord } from '#contracts/records.ts'
+import { subjects } from '#contracts/subjects.ts'
+import type { Bus } from '#runtime/bus.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { decode } from '#runtime/messages.ts'
+
+export interface Heard {
+  readonly report: WorkerReport
+  readonly heardAt: number
+  /** Null: it is not ready. */
+  readonly readySince: number | null
+}
+
+export class Reports {
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #workers = new Map<WorkerId, Heard>()
+  readonly #registrations = new Map<string, WorkerRecord>()
+  readonly #routers = new Map<RouterId, { report: RouterReport; heardAt: number }>()
+  readonly #onChange: (name: DeploymentName) => void
+  #connectedSince: number | null = null
+
+  constructor(options: { clock: Clock; log: Log; onChange: (name: DeploymentName) => void }) {
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#onChange = options.onChange
+  }
+
+  async attach(bus: Bus): Promise<void> {
+    this.#connectedSince = bus.state === 'connected' ? this.#clock.now() : null
+    bus.onState((state) => {
+      this.#connectedSince = state === 'connected' ? this.#clock.now() : null
+    })
+    bus.subscribe(subjects.allReports, (payload) => this.#parse(WorkerReport, payload, (report) => this.#fold(report)))
+    bus.subscribe(subjects.allRouterReports, (payload) =>
+      this.#parse(RouterReport, payload, (report) =>
+        this.#routers.set(report.router, { report, heardAt: this.#clock.now() }),
+      ),
+    )
+    await bus.watch('workers', {
+      entry: ({ key, value }) => {
+        if (value === null) this.#registrations.delete(key)
+        else this.#parse(WorkerRecord, value, (record) => this.#register(key, record))
+      },
+      synced: () => undefined,
+    })
+  }
+
+  get busConnectedSince(): number | null {
+    return this.#connectedSince
+  }
+
+  of(worker: WorkerId): Heard | null {
+    return this.#workers.get(worker) ?? null
+  }
+
+  registrationOf(worker: WorkerId): WorkerRecord | null {
+    return this.#registrations.get(worker) ?? null
+  }
+
+  /** Requests per second within their SLO, over all routers heard lately; null: no router has said anything. */
+  sloGoodputOf(deployment: DeploymentName): number | null {
+    const now = this.#clock.now()
+    for (const [router, { heardAt }] of this.#routers)
+      if (now - heardAt > limits.worker.goneAfterMs) this.#routers.delete(router)
+    const said = [...this.#routers.values()].flatMap(({ report }) =>
+      report.deployments.filter((demand) => demand.deployment === deployment),
+    )
+    return said.length === 0 ? null : said.reduce((sum, { sloGoodput }) => sum + sloGoodput, 0)
+  }
+
+  /** The worker has ended: nothing it said counts any more. */
+  drop(worker: WorkerId): void {
+    this.#workers.delete(worker)
+    this.#registrations.delete(worker)
+  }
+
+  #fold(report: WorkerReport): void {
+    const now = this.#clock.now()
+    const before = this.#workers.get(report.worker)
+    if (before !== undefined && report.number <= before.report.number) return
+    if (before === undefined) this.#prune(now)
+    const readySince = report.state === 'ready' ? (before?.readySince ?? now) : null
+    this.#workers.set(report.worker, { report, heardAt: now, readySince })
+    if (before?.report.state !== report.state) this.#onChange(report.deployment)
+  }
+
+  /** A report may arrive after its worker's end was seen; it must not stay for ever. */
+  #prune(now: number): void {
+    for (const [worker, { heardAt }] of this.#workers)
+      if (now - heardAt > 2 * limits.operator.silenceMs) this.#workers.delete(worker)
+  }
+
+  #register(key: string, record: WorkerRecord): void {
+    const before = this.#registrations.get(key)
+    this.#registrations.set(key, record)
+    if (JSON.stringify(before) !== JSON.stringify(record)) this.#onChange(record.deployment)
+  }
+
+  #parse<S extends z.ZodType>(schema: S, payload: Uint8Array, take: (value: z.output<S>) => void): void {
+    try {
+      take(decode(schema, payload))
+    } catch (error) {
+      // Another version's message, or a damaged one: this operator cannot use it, and nothing else depends on it.
+      this.#log.warn({ error }, 'a report is not understood and ignored')
+    }
+  }
+}

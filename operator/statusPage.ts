@@ -1,0 +1,96 @@
+/**
+ * What `GET /status` answers: the whole picture as `paceline status` shows it, read from the world as it is now.
+ */
+import type { DeploymentName } from '#contracts/ids.ts'
+import type { DeploymentReport, ModelFileState, OperatorStatus, WorkerStatus } from '#contracts/operatorStatus.ts'
+import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import { version } from '#runtime/version.ts'
+import type { ModelState, Observed } from './core/observed.ts'
+import { type JudgedWorker, judge, planDeployment } from './core/plan.ts'
+import { statusOf } from './core/status.ts'
+import { observe, type World } from './reconcile.ts'
+
+export interface StatusFacts {
+  readonly pid: number
+  readonly startedAt: number
+  readonly resourcesPath: string
+  readonly problems: readonly string[]
+}
+
+export function operatorStatus(world: World, facts: StatusFacts): OperatorStatus {
+  return {
+    version,
+    pid: facts.pid,
+    uptimeMs: world.clock.now() - facts.startedAt,
+    natsConnected: world.reports.busConnectedSince !== null,
+    resources: { path: facts.resourcesPath, problems: [...facts.problems] },
+    deployments: world.platform.names().map((name) => deploymentReport(world, name)),
+  }
+}
+
+function deploymentReport(world: World, name: DeploymentName): DeploymentReport {
+  const observed = observe(world, name)
+  const { desired } = observed
+  const now = world.clock.now()
+  const view = world.platform.view(name)
+  const pids = new Map(view.workers.map(({ worker, pid }) => [worker, pid]))
+  return {
+    name,
+    generation: desired?.generation ?? observed.status?.observedGeneration ?? 0,
+    deleting: desired === null,
+    replicasWanted: desired?.spec.replicas ?? 0,
+    servedNames: [...(desired?.servedNames ?? [])],
+    simulated: desired?.spec.engine.kind === 'simulated',
+    model: modelState(observed.model, now),
+    workers: judge(observed, now).map((worker) => workerStatus(worker, observed, pids.get(worker.worker) ?? null, now)),
+    restarts: view.restarts,
+    status: currentStatus(world, observed, now),
+  }
+}
+
+/** Written by the last reconcile, with its figures as of now; before the first one, as the planner sees it. */
+function currentStatus(world: World, observed: Observed, now: number): ModelDeploymentStatus {
+  const fresh = statusOf(observed, planDeployment(observed, now), {
+    now,
+    nowIso: new Date(world.epochMs()).toISOString(),
+  })
+  return fresh ?? observed.status ?? emptyStatus
+}
+
+const emptyStatus: ModelDeploymentStatus = {
+  conditions: [],
+  replicas: 0,
+  readyReplicas: 0,
+  selector: '',
+  observedGeneration: 0,
+  currentRevision: '',
+  desiredRevision: '',
+  url: '',
+  measured: {},
+}
+
+function modelState(model: ModelState, now: number): ModelFileState {
+  if (model.kind !== 'failed') return model
+  return {
+    kind: 'failed',
+    message: model.message,
+    retryInMs: model.retryAt === null ? null : Math.max(0, model.retryAt - now),
+  }
+}
+
+function workerStatus(worker: JudgedWorker, { desired }: Observed, pid: number | null, now: number): WorkerStatus {
+  const { registration, report } = worker
+  return {
+    worker: worker.worker,
+    revision: worker.revision,
+    current: worker.revision === desired?.revision,
+    pid,
+    state: worker.state,
+    ageMs: now - worker.startedAt,
+    version: registration?.version ?? null,
+    metricsUrl: registration?.metricsUrl ?? null,
+    engine: registration === null ? null : `${registration.engine.kind} ${registration.engine.backend}`,
+    slots: report?.slots ?? null,
+    tokensPerSecond: report?.tokensPerSecond ?? null,
+  }
+}
