@@ -1,0 +1,64 @@
+/**
+ * `paceline <verb>`: finds the verb, gives it the machine, turns its end into an exit code.
+ *
+ * A `Failure` is one line and exit code 1; anything else is a bug and keeps its stack.
+ */
+import { Failure } from '#contracts/failure.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { readCliConfig } from './config.ts'
+import type { Verb } from './context.ts'
+import { relayedTerminal } from './detach.ts'
+import { watchInterrupts } from './interrupts.ts'
+import { createTerminal, type Terminal } from './terminal.ts'
+
+const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> = {
+  up: { help: 'start everything and serve (npm start)', load: async () => (await import('./up.ts')).up },
+  down: { help: 'end a detached instance (npm stop)', load: async () => (await import('./down.ts')).down },
+  status: { help: 'pairs, workers and conditions', load: async () => (await import('./status.ts')).status },
+  fetch: {
+    help: 'bring the models of a resource file into the cache',
+    load: async () => (await import('./fetch.ts')).fetch,
+  },
+  test: { help: 'set up and run every test (npm test)', load: async () => (await import('./test.ts')).test },
+  check: { help: 'format, lint, types, unit and tidy tests', load: async () => (await import('./check.ts')).check },
+  format: { help: 'format the whole tree', load: async () => (await import('./check.ts')).format },
+  generate: { help: 'write everything that is generated', load: async () => (await import('./generate.ts')).generate },
+  bench: { help: 'measure: bench <name> [flags]', load: async () => (await import('./bench.ts')).bench },
+}
+
+// Timers of the clock never keep a process alive; a verb that only waits still has to be waited for.
+const keepAlive = setInterval(() => undefined, 2 ** 30)
+const terminal = terminalFor(process.argv)
+process.exitCode = await main(process.argv.slice(2))
+clearInterval(keepAlive)
+if (process.connected) process.disconnect()
+
+async function main([name, ...args]: string[]): Promise<number> {
+  const verb = name === undefined ? undefined : Object.hasOwn(verbs, name) ? verbs[name] : undefined
+  if (verb === undefined) return explain(name)
+  const config = readCliConfig(process.env, process.platform)
+  const interrupts = watchInterrupts(systemClock)
+  try {
+    const run = await verb.load()
+    return await run(args, { config, clock: systemClock, terminal, interrupts })
+  } catch (error) {
+    // What an interrupted wait throws is only the reason of the interrupt.
+    if (interrupts.first.aborted) return 130
+    if (!(error instanceof Failure)) throw error
+    terminal.error(`paceline: ${error.message}`)
+    return 1
+  }
+}
+
+function terminalFor(args: readonly string[]): Terminal {
+  const own = createTerminal(process.stdout, process.stderr, systemClock)
+  const inBackground = args.includes('--supervised') && process.send !== undefined
+  return inBackground ? relayedTerminal(own, (message) => process.send?.(message)) : own
+}
+
+function explain(name: string | undefined): number {
+  const asked = name === undefined || name === 'help' || name === '--help'
+  if (!asked) terminal.error(`paceline: unknown command "${name}"; known are ${Object.keys(verbs).join(', ')}`)
+  else for (const [verb, { help }] of Object.entries(verbs)) terminal.line(`paceline ${verb.padEnd(10)} ${help}`)
+  return asked ? 0 : 1
+}

@@ -1,0 +1,119 @@
+/**
+ * `npm test`: brings what the tests need (nats-server, the small model, promtool), runs them, and ends with the plain line
+ * `N passed, N failed, N skipped`. Arguments go to vitest.
+ *
+ * What cannot be had is said in one line and the tests that need it skip themselves, except for nats-server and the model:
+ * without those most of the product is untested, and that must not look like success.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import * as z from 'zod'
+import { Failure } from '#contracts/failure.ts'
+import type { Context } from './context.ts'
+import { execute } from './execute.ts'
+import { obtainModel, resourcesIn } from './models.ts'
+import { natsServer } from './tools/natsServer.ts'
+import { promtool } from './tools/promtool.ts'
+import { findTool, type Tool } from './tools/tool.ts'
+
+const needNothing = ['unit', 'tidy', 'simulate']
+
+export async function test(args: readonly string[], context: Context): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'paceline-test-'))
+  try {
+    const environment = needsSetUp(args) ? await setUp(context) : context.config.environment
+    const report = join(folder, 'report.json')
+    const code = await runVitest(args, report, environment, context)
+    if (context.interrupts.first.aborted) return 130
+    const counts = countsOf(report)
+    // A run that failed without a failed test (a broken import, an unhandled rejection) must not read as a success.
+    const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed
+    context.terminal.line(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`)
+    return failed === 0 ? 0 : 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** `--project unit --project tidy` needs no tools; anything else may. */
+function needsSetUp(args: readonly string[]): boolean {
+  const named = args.flatMap((arg, index) => {
+    if (arg.startsWith('--project=')) return [arg.slice('--project='.length)]
+    return arg === '--project' ? [args[index + 1] ?? ''] : []
+  })
+  return named.length === 0 || named.some((name) => !needNothing.includes(name))
+}
+
+async function setUp(context: Context): Promise<Record<string, string>> {
+  const { config, terminal } = context
+  const server = await findTool(natsServer, context)
+  terminal.line(`nats-server ${server.version}: ${server.path}`)
+  const { deployments } = await resourcesIn(join(config.root, 'examples', 'local.yaml'))
+  const target = deployments.find((deployment) => deployment.spec.target !== undefined)?.spec.target
+  if (target === undefined)
+    throw new Failure('invalid-configuration', 'examples/local.yaml names no model to test with')
+  const model = config.environment['PACELINE_TEST_MODEL'] ?? (await obtainModel(target, context))
+  terminal.line(`model: ${model}`)
+  const metricsTool = await optional(promtool, context)
+  const tools = [server.path, ...(metricsTool === null ? [] : [metricsTool])].map((path) => dirname(path))
+  return {
+    ...config.environment,
+    PATH: [...new Set([...tools, ...config.searchPath])].join(':'),
+    PACELINE_TEST_MODEL: model,
+    PACELINE_CACHE: config.cacheDir,
+  }
+}
+
+async function optional(tool: Tool, context: Context): Promise<string | null> {
+  try {
+    return (await findTool(tool, context)).path
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    context.terminal.line(`tests that need ${tool.name} skip themselves: ${error.message}`)
+    return null
+  }
+}
+
+async function runVitest(
+  args: readonly string[],
+  report: string,
+  environment: Readonly<Record<string, string>>,
+  { config, interrupts }: Context,
+): Promise<number> {
+  const vitest = join(config.root, 'node_modules', 'vitest', 'vitest.mjs')
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const bin = join(config.root, 'node_modules', '.bin')
+  const PATH = [bin, environment['PATH'] ?? ''].join(':')
+  const { code } = await execute(process.execPath, [vitest, 'run', ...reporters, ...args], {
+    cwd: config.root,
+    environment: { ...environment, PATH },
+    signal: interrupts.first,
+    output: 'inherit',
+  })
+  return code ?? 1
+}
+
+const Report = z.object({
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number().default(0),
+  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.unknown()) })).default([]),
+})
+
+/** A file that could not even be loaded holds no test; it counts as one failure. */
+export function countsOf(path: string): { passed: number; failed: number; skipped: number } {
+  try {
+    const report = Report.parse(JSON.parse(readFileSync(path, 'utf8')))
+    const broken = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
+    return {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests + broken.length,
+      skipped: report.numPendingTests + report.numTodoTests,
+    }
+  } catch {
+    // vitest died before it could write one.
+    return { passed: 0, failed: 1, skipped: 0 }
+  }
+}
