@@ -1,0 +1,163 @@
+/**
+ * The endpoints of a model: body in, parsed, submitted, and a sink that answers. Everything that is wrong with a request ends here as
+ * a Failure, so that every refusal has one shape.
+ */
+import type { IncomingMessage } from 'node:http'
+import { Failure } from '#contracts/failure.ts'
+import { limits } from '#contracts/limits.ts'
+import type { KeyRecord } from '#contracts/records.ts'
+import type { RouterConfig } from '#contracts/routerConfig.ts'
+import { parseJson, readBody } from './body.ts'
+import { type Exchange, headerOf } from './exchange.ts'
+import { parseChat } from './openai/chat.ts'
+import { parseCompletion } from './openai/completions.ts'
+import { embeddingBody, parseEmbedding } from './openai/embeddings.ts'
+import { type AnswerIdentity, chatFormat, type Format, textFormat } from './openai/format.ts'
+import type { ParseContext, ParsedRequest } from './openai/route.ts'
+import { StreamSink } from './openai/stream.ts'
+import { WholeSink } from './openai/whole.ts'
+import type { ResponseSink, RoutedRequest } from './request.ts'
+import type { Router } from './router.ts'
+
+export interface EndpointOptions {
+  readonly router: Router
+  readonly config: RouterConfig
+  /** Seconds since the epoch, for `created`: shown to clients, compared with nothing. */
+  readonly secondsNow: () => number
+}
+
+/** What differs between the endpoints. */
+export interface Endpoint {
+  readonly name: string
+  readonly idPrefix: string
+  answer(body: unknown, at: Arrival): { parsed: ParsedRequest; sink: ResponseSink }
+}
+
+interface Arrival {
+  readonly context: ParseContext
+  readonly exchange: Exchange
+  readonly identity: (parsed: ParsedRequest) => AnswerIdentity
+}
+
+export const chatEndpoint: Endpoint = {
+  name: 'chat.completions',
+  idPrefix: 'chatcmpl',
+  answer: (body, at) => generate(parseChat(body, at.context), at, chatFormat),
+}
+
+export const completionEndpoint: Endpoint = {
+  name: 'completions',
+  idPrefix: 'cmpl',
+  answer: (body, at) => generate(parseCompletion(body, at.context), at, textFormat),
+}
+
+export const embeddingEndpoint: Endpoint = {
+  name: 'embeddings',
+  idPrefix: 'embd',
+  answer(body, at) {
+    const parsed = parseEmbedding(body, at.context)
+    const sink = new WholeSink(at.exchange, (_choices, outcome) =>
+      embeddingBody(outcome.embeddings, outcome.usage, parsed),
+    )
+    return { parsed, sink }
+  },
+}
+
+function generate(
+  parsed: ParsedRequest,
+  at: Arrival,
+  formatFor: (identity: AnswerIdentity, options: { usageNull: boolean }) => Format,
+): { parsed: ParsedRequest; sink: ResponseSink } {
+  const { includeUsage } = parsed
+  const format = formatFor(at.identity(parsed), { usageNull: includeUsage })
+  if (!parsed.streaming)
+    return { parsed, sink: new WholeSink(at.exchange, (choices, outcome) => format.whole(choices, outcome.usage)) }
+  const sink = new StreamSink({ format, includeUsage, output: at.exchange })
+  at.exchange.onDrain = () => sink.drained()
+  return { parsed, sink }
+}
+
+/** Takes one request from its head to its submission; the sink answers from there on. */
+export function serve(
+  options: EndpointOptions,
+  endpoint: Endpoint,
+  request: IncomingMessage,
+  exchange: Exchange,
+): void {
+  answering(exchange, () => {
+    const principal = options.router.authenticate(headerOf(request, 'authorization'))
+    const deadlineMs = deadlineOf(request, options.config)
+    readBody(request, options.config.limits.bodyBytesMax, {
+      refuse: (failure) => exchange.fail(failure),
+      body: (bytes) => answering(exchange, () => submit(options, endpoint, { bytes, exchange, principal, deadlineMs })),
+    })
+  })
+}
+
+function submit(
+  { router, secondsNow }: EndpointOptions,
+  endpoint: Endpoint,
+  given: { bytes: Buffer; exchange: Exchange; principal: KeyRecord; deadlineMs: number },
+): void {
+  const { exchange } = given
+  const context: ParseContext = {
+    model: (name) => {
+      const record = router.model(name)?.record
+      if (record !== undefined) exchange.model = record.deployment
+      return record
+    },
+    seed: () => router.newSeed(),
+  }
+  const identity = (parsed: ParsedRequest): AnswerIdentity => ({
+    id: `${endpoint.idPrefix}-${router.newId()}`,
+    created: secondsNow(),
+    model: parsed.modelName,
+    fingerprint: `fp_${parsed.model.revision}`,
+  })
+  const { parsed, sink } = endpoint.answer(parseJson(given.bytes), { context, exchange, identity })
+  const handle = router.submit(routed(parsed, given), sink)
+  if (!exchange.answered) exchange.onLeft = () => handle.cancel()
+}
+
+function routed(
+  parsed: ParsedRequest,
+  given: { bytes: Buffer; exchange: Exchange; principal: KeyRecord; deadlineMs: number },
+): RoutedRequest {
+  const { exchange, principal, deadlineMs } = given
+  exchange.queueRequestsMax = parsed.model.queue.requestsMax
+  return {
+    id: exchange.id,
+    tenant: principal.tenant,
+    weight: principal.weight,
+    priority: principal.priority,
+    model: parsed.model,
+    works: parsed.works,
+    choices: parsed.choices,
+    sampling: parsed.sampling,
+    streaming: parsed.streaming,
+    bytes: given.bytes.length,
+    deadlineMs,
+    arrivedAt: exchange.arrivedAt,
+  }
+}
+
+/** `x-paceline-deadline-ms` shortens (or, within bounds, lengthens) the time to the first token. */
+function deadlineOf(request: IncomingMessage, config: RouterConfig): number {
+  const given = headerOf(request, 'x-paceline-deadline-ms')
+  if (given === undefined) return config.limits.deadlineMs
+  const ms = Number(given)
+  const { deadlineMsMax } = limits.request
+  if (Number.isInteger(ms) && ms >= 1 && ms <= deadlineMsMax) return ms
+  const message = `the header x-paceline-deadline-ms is '${given.slice(0, 32)}': it must be a whole number from 1 to ${deadlineMsMax}`
+  throw new Failure('invalid-request', message, { param: 'x-paceline-deadline-ms' })
+}
+
+/** Runs a step; what it throws as a Failure is the answer. Anything else is a bug and goes up. */
+function answering(exchange: Exchange, step: () => void): void {
+  try {
+    step()
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    exchange.fail(error)
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * One HTTP request and its response: the id that goes in and out, the one answer, and what is counted and logged of it.
+ *
+ * Answers once: whoever answers first wins, everything later is dropped. When the connection closes before the answer is
+ * complete, `onLeft` is called, streaming or not. Prompts, answers and keys are never logged.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Failure } from '#contracts/failure.ts'
+import { RequestId } from '#contracts/ids.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import type { StallWatch } from './backpressure.ts'
+import type { AnsweringSockets } from './clientError.ts'
+import { outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
+import { outcomeTag, type RouterMetrics } from './metrics.ts'
+import { errorBody, errorJson, retryAfterSeconds, statusOf } from './openai/errors.ts'
+import type { StreamOutput } from './openai/stream.ts'
+import type { WholeOutput } from './openai/whole.ts'
+import type { RequestOutcome } from './request.ts'
+import type { Router } from './router.ts'
+
+export interface ExchangeContext {
+  readonly router: Router
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: RouterMetrics
+  readonly accessLog: boolean
+  readonly answering: AnsweringSockets
+  readonly stalls: StallWatch
+}
+
+const clientLeftStatus = 499
+const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
+
+export class Exchange implements StreamOutput, WholeOutput {
+  readonly id: RequestId
+  readonly arrivedAt: number
+  /** For metrics and logs; `other` until it is known to exist. */
+  model = 'other'
+  /** What a refusal for a full queue says was the limit. */
+  queueRequestsMax: number | null = null
+  onLeft: (() => void) | null = null
+  onDrain: (() => void) | null = null
+  readonly #context: ExchangeContext
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #endpoint: string
+  #blocked = false
+  #answered = false
+
+  constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, endpoint: string) {
+    this.#context = context
+    this.#request = request
+    this.#response = response
+    this.#endpoint = endpoint
+    this.arrivedAt = context.clock.now()
+    this.id = requestIdOf(request) ?? RequestId.parse(context.router.newId())
+    context.answering.begin(request, response)
+    response.on('close', () => this.#closed())
+  }
+
+  get started(): boolean {
+    return this.#response.headersSent
+  }
+
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  /** True once nothing more may be written. */
+  get answered(): boolean {
+    return this.#answered
+  }
+
+  write(events: string): void {
+    if (this.#answered) return
+    if (!this.#response.headersSent) this.#startStream()
+    if (this.#response.write(events) || this.#blocked) return
+    this.#blocked = true
+    this.#context.metrics.backpressure.inc({})
+    this.#context.stalls.block(this.#response, { resume: () => this.#resume(), cutOff: () => this.cutOff() })
+  }
+
+  end(events: string, outcome: RequestOutcome): void {
+    if (this.#answered) return
+    if (!this.#response.headersSent) this.#startStream()
+    this.#response.end(events)
+    if (this.#response.writableLength > 0) this.#awaitReader()
+    this.#done(200, outcomeTag(outcome))
+  }
+
+  answer(body: string, outcome: RequestOutcome): void {
+    this.#send(200, body, outcomeTag(outcome))
+  }
+
+  /** Pages that are not requests to a model. */
+  json(status: number, value: unknown): void {
+    this.#send(status, JSON.stringify(value), 'completed')
+  }
+
+  fail(failure: Failure): void {
+    const seconds = retryAfterSeconds(failure)
+    const headers = seconds === null ? {} : this.#retryHeaders(failure, seconds)
+    this.#send(statusOf(failure.code), errorBody(failure), outcomeOf(failure.code), headers)
+    if (statusOf(failure.code) < 500) return
+    const { code, message } = failure
+    this.#context.log.warn({ request: this.id, model: this.model, code, reason: message }, 'request failed')
+  }
+
+  /** For what has no failure code: no such page, wrong method. */
+  refuse(status: number, error: { message: string; code: string }, headers: Record<string, string> = {}): void {
+    const type = status < 500 ? 'invalid_request_error' : 'server_error'
+    this.#send(status, errorJson({ ...error, type, param: null }), status < 500 ? 'invalid' : 'failed', headers)
+  }
+
+  abandon(): void {
+    if (this.#answered) return
+    this.#done(clientLeftStatus, 'cancelled')
+    if (!this.#response.destroyed) this.#response.destroy()
+  }
+
+  cutOff(): void {
+    this.#context.log.info({ request: this.id, model: this.model }, 'client cut off: it does not read its answer')
+    this.#response.destroy()
+  }
+
+  #retryHeaders(failure: Failure, seconds: number): Record<string, string> {
+    const retry = { 'retry-after': String(seconds) }
+    if (failure.code !== 'refused' || this.queueRequestsMax === null) return retry
+    return {
+      ...retry,
+      'x-ratelimit-limit-requests': String(this.queueRequestsMax),
+      'x-ratelimit-remaining-requests': '0',
+      'x-ratelimit-reset-requests': `${seconds}s`,
+    }
+  }
+
+  #startStream(): void {
+    this.#response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+      'x-request-id': this.id,
+    })
+  }
+
+  #send(status: number, body: string, outcome: RequestOutcomeTag, headers: Record<string, string> = {}): void {
+    if (this.#answered) return
+    const closing = this.#context.router.draining ? { connection: 'close' } : {}
+    this.#response.writeHead(status, {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      'x-request-id': this.id,
+      ...closing,
+      ...headers,
+    })
+    this.#response.end(body)
+    this.#done(status, outcome)
+  }
+
+  #resume(): void {
+    this.#blocked = false
+    if (!this.#answered) this.onDrain?.()
+  }
+
+  /** The answer is complete, but the client has not read all of it. */
+  #awaitReader(): void {
+    this.#context.stalls.blockUntilClosed(this.#response, () => this.#response.destroy())
+  }
+
+  #closed(): void {
+    this.#context.stalls.closed(this.#response)
+    this.onDrain = null
+    if (!this.#answered) this.onLeft?.()
+    if (!this.#answered) this.#done(clientLeftStatus, 'cancelled')
+  }
+
+  #done(status: number, outcome: RequestOutcomeTag): void {
+    this.#answered = true
+    this.onLeft = null
+    const { metrics, log, clock, accessLog } = this.#context
+    metrics.requests.inc({ model: this.model, endpoint: this.#endpoint, outcome, status })
+    if (!accessLog) return
+    const trace = traceparent.exec(headerOf(this.#request, 'traceparent') ?? '')?.[1]
+    const durationMs = Math.round((clock.now() - this.arrivedAt) * 100) / 100
+    const fields = { request: this.id, model: this.model, endpoint: this.#endpoint, outcome, status, durationMs }
+    log.info(trace === undefined ? fields : { ...fields, trace }, 'request')
+  }
+}
+
+export function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return typeof value === 'string' ? value : value?.[0]
+}
+
+/** The client's own id where it is a legal one; anything else is replaced, never repeated. */
+function requestIdOf(request: IncomingMessage): RequestId | null {
+  const given = headerOf(request, 'x-request-id')
+  if (given === undefined) return null
+  const parsed = RequestId.safeParse(given)
+  return parsed.success ? parsed.data : null
+}

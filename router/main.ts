@@ -1,0 +1,53 @@
+/**
+ * The router process: reads its settings, connects, serves, and on SIGTERM drains. Wiring only.
+ *
+ * Draining: `/readyz` says 503 and new requests are refused at once; what runs is finished, at most for the grace period; then
+ * the rest is ended with a clear error, the sockets are closed and the bus is left.
+ */
+import { connectBus } from '#runtime/nats.ts'
+import { delay, systemClock } from '#runtime/clock.ts'
+import { createLog, type Log } from '#runtime/log.ts'
+import { onShutdown } from '#runtime/shutdown.ts'
+import { readConfig, type Settings } from './config.ts'
+import { type HttpServer, serveHttp } from './http.ts'
+import { createRouterMetrics } from './metrics.ts'
+import { createRouter, type Router } from './router.ts'
+
+const drainPollMs = 20
+
+async function start({ config, natsPassword }: Settings, log: Log): Promise<void> {
+  const clock = systemClock
+  const bus = await connectBus({ ...config.nats, role: 'router', password: natsPassword, name: 'paceline-router', log })
+  const metrics = createRouterMetrics()
+  const router = createRouter({ bus, clock, log, metrics, config, random: Math.random })
+  await router.start()
+  const secondsNow = () => Math.floor(Date.now() / 1_000)
+  const http = await serveHttp({ router, config, clock, log, metrics, secondsNow })
+  log.info({ router: router.id, url: http.url, port: http.port, pid: process.pid, config }, 'listening')
+  onShutdown(log, async () => {
+    await drain(router, http, config.limits.drainGraceMs)
+    await bus.close()
+  })
+}
+
+async function drain(router: Router, http: HttpServer, graceMs: number): Promise<void> {
+  router.drain()
+  const until = systemClock.now() + graceMs
+  while (router.active > 0 && systemClock.now() < until) await delay(systemClock, drainPollMs)
+  router.stop()
+  await http.close()
+}
+
+async function main(): Promise<void> {
+  let log = createLog({ part: 'router', level: 'info' })
+  try {
+    const settings = readConfig(process.env)
+    log = createLog({ part: 'router', level: settings.config.logLevel })
+    await start(settings, log)
+  } catch (error) {
+    log.error({ error }, 'the router cannot start')
+    process.exit(1)
+  }
+}
+
+await main()

@@ -1,0 +1,117 @@
+/**
+ * Which path goes where.
+ *
+ * Express routes; its own conveniences that touch bodies, headers or error pages are off: every answer has our one error shape and
+ * nothing is read without a bound. Health, metrics and version need no key; everything under /v1 does.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type ErrorRequestHandler, type Express } from 'express'
+import { Failure } from '#contracts/failure.ts'
+import { version } from '#runtime/version.ts'
+import {
+  chatEndpoint,
+  completionEndpoint,
+  type Endpoint,
+  embeddingEndpoint,
+  type EndpointOptions,
+  serve,
+} from './endpoints.ts'
+import { Exchange, type ExchangeContext, headerOf } from './exchange.ts'
+import { modelBody, modelList } from './openai/models.ts'
+import type { Router } from './router.ts'
+
+const endpoints: Readonly<Record<string, Endpoint>> = {
+  '/v1/chat/completions': chatEndpoint,
+  '/v1/completions': completionEndpoint,
+  '/v1/embeddings': embeddingEndpoint,
+}
+const pages = ['/v1/models', '/v1/models/*id', '/health', '/healthz', '/livez', '/readyz', '/version', '/metrics']
+
+type Open = (endpoint: string, request: IncomingMessage, response: ServerResponse) => Exchange
+
+export function createApp(options: EndpointOptions, context: ExchangeContext): Express {
+  const app = express()
+  app.disable('x-powered-by').disable('etag').set('query parser', false)
+  const open: Open = (endpoint, request, response) => new Exchange(context, request, response, endpoint)
+  app.use((request, response, next) => {
+    if (request.httpVersionMinor === 0 || request.headers.host !== undefined) next()
+    else open('other', request, response).fail(new Failure('invalid-request', 'the Host header is missing; send it'))
+  })
+  for (const [path, endpoint] of Object.entries(endpoints))
+    app.post(path, (request, response) => serve(options, endpoint, request, open(endpoint.name, request, response)))
+  addModelPages(app, options.router, open)
+  addProcessPages(app, context, open)
+  app.all(Object.keys(endpoints), (request, response) => wrongMethod(open('other', request, response), 'POST'))
+  app.all(pages, (request, response) => wrongMethod(open('other', request, response), 'GET'))
+  app.use((request, response) => noSuchPage(open('other', request, response), request))
+  app.use(errorHandler(context, open))
+  return app
+}
+
+function addModelPages(app: Express, router: Router, open: Open): void {
+  app.get('/v1/models', (request, response) => {
+    const exchange = open('models', request, response)
+    guarded(exchange, request, router, () => modelList(router.models()))
+  })
+  // A model's name may hold slashes; so everything behind the prefix is the name.
+  app.get('/v1/models/*id', (request, response) => {
+    const exchange = open('models', request, response)
+    const name = request.params.id.join('/')
+    guarded(exchange, request, router, () => {
+      const view = router.model(name)
+      if (view !== undefined) return modelBody(view, name)
+      throw new Failure('model-not-found', `the model '${name.slice(0, 128)}' does not exist here`, { param: 'model' })
+    })
+  })
+}
+
+function guarded(exchange: Exchange, request: IncomingMessage, router: Router, page: () => unknown): void {
+  try {
+    router.authenticate(headerOf(request, 'authorization'))
+    exchange.json(200, page())
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    exchange.fail(error)
+  }
+}
+
+function addProcessPages(app: Express, { router, metrics }: ExchangeContext, open: Open): void {
+  const health = (paths: string[], isOk: () => boolean) =>
+    app.get(paths, (request, response) => {
+      const ok = isOk()
+      open('health', request, response).json(ok ? 200 : 503, { status: ok ? 'ok' : 'unavailable' })
+    })
+  health(['/livez', '/healthz'], () => true)
+  health(['/readyz', '/health'], () => router.ready)
+  app.get('/version', (request, response) => open('version', request, response).json(200, { version }))
+  app.get('/metrics', async (_request, response) => {
+    router.observe()
+    const text = await metrics.text()
+    response.setHeader('content-type', metrics.contentType)
+    response.end(text)
+  })
+}
+
+function wrongMethod(exchange: Exchange, allowed: string): void {
+  const message = `this path only takes ${allowed}`
+  exchange.refuse(405, { message, code: 'method_not_allowed' }, { allow: allowed === 'GET' ? 'GET, HEAD' : allowed })
+}
+
+function noSuchPage(exchange: Exchange, request: IncomingMessage): void {
+  const message = `there is no ${request.method ?? ''} ${(request.url ?? '').slice(0, 128)} here; the API is under /v1`
+  exchange.refuse(404, { message, code: 'not_found' })
+}
+
+/** What Express itself refuses (a path that cannot be decoded), and bugs. */
+function errorHandler({ log }: ExchangeContext, open: Open): ErrorRequestHandler {
+  return (error: unknown, request, response, _next) => {
+    const exchange = open('other', request, response)
+    if (error instanceof URIError) {
+      exchange.fail(new Failure('invalid-request', 'the path cannot be decoded; check its percent signs'))
+      return
+    }
+    log.error({ request: exchange.id, error }, 'bug: a request handler threw')
+    if (response.headersSent) response.destroy()
+    else exchange.refuse(500, { message: 'internal error; the log of the router says more', code: 'internal_error' })
+  }
+}
