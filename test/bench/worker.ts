@@ -12,7 +12,7 @@ import { installNodeLlamaCpp, startNodeLlamaCpp } from './harness/nodeLlamaCpp.t
 import { type EngineSettings, llamaServerPath, startLlamaServer } from './harness/llamaServer.ts'
 import { modelPath } from './harness/model.ts'
 import { type BenchOptions, readOptions } from './harness/options.ts'
-import { startPaceline } from './harness/platform.ts'
+import { startPaceline } from './harness/pacelineContender.ts'
 import { watch } from './harness/processes.ts'
 import { figure, print, Report, spreadText } from './harness/report.ts'
 import { interleave, noiseMax, quietRounds, ratio, type Round, summarise } from './harness/rounds.ts'

@@ -1,12 +1,11 @@
-/** Where measurements keep what they fetch: `PACELINE_CACHE_DIR`, else the user's cache folder. */
+/** Where measurements keep what they fetch (the project's cache), and where one run keeps its logs and state. */
 import { mkdirSync, mkdtempSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { cacheDirOf } from '../../../cli/config.ts'
 
 export function cacheFolder(): string {
-  const base =
-    process.env['PACELINE_CACHE_DIR'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'paceline')
-  const folder = join(base, 'bench')
+  const folder = join(cacheDirOf(process.env, process.platform), 'bench')
   mkdirSync(folder, { recursive: true })
   return folder
 }
