@@ -9,6 +9,7 @@ export interface Context {
   readonly config: CliConfig
   readonly clock: Clock
   readonly terminal: Terminal
+  readonly random: () => number
   readonly interrupts: Interrupts
 }
 

@@ -40,7 +40,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   const interrupts = watchInterrupts(systemClock)
   try {
     const run = await verb.load()
-    return await run(args, { config, clock: systemClock, terminal, interrupts })
+    return await run(args, { config, clock: systemClock, terminal, interrupts, random: Math.random })
   } catch (error) {
     // What an interrupted wait throws is only the reason of the interrupt.
     if (interrupts.first.aborted) return 130

@@ -30,7 +30,7 @@ export async function obtainModel(file: ModelFile, context: Context): Promise<st
     },
     offline: false,
     clock,
-    random: Math.random,
+    random: context.random,
     pid: process.pid,
     log: silentLog,
     onFetched: () => undefined,
