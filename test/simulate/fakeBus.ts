@@ -37,6 +37,8 @@ export interface FakeNetwork {
   /** As SIGSTOP: deliveries wait until `thaw`. Freeze its clock too. */
   freeze(name: string): void
   thaw(name: string): void
+  /** Sees everything that anybody publishes while connected, before it can be lost. */
+  tap(see: (client: string, subject: string, payload: Uint8Array) => void): void
   /** Subjects that this client is subscribed to now. */
   subscriptions(name: string): string[]
   readonly counts: { published: number; delivered: number; publishedWhileDisconnected: number }
@@ -81,6 +83,7 @@ export function createFakeNetwork({ clock, random, faults: given }: NetworkOptio
       } else clock.after(forMs, () => bus.release())
     },
     kill: (name) => client(name).killed(),
+    tap: (see) => void server.taps.push(see),
     freeze: (name) => client(name).freeze(),
     thaw: (name) => client(name).thaw(),
     subscriptions: (name) => server.clients.get(name)?.subjects() ?? [],
@@ -90,6 +93,7 @@ export function createFakeNetwork({ clock, random, faults: given }: NetworkOptio
 class Server {
   readonly clients = new Map<string, FakeClient>()
   readonly counts = { published: 0, delivered: 0, publishedWhileDisconnected: 0 }
+  readonly taps: ((client: string, subject: string, payload: Uint8Array) => void)[] = []
   readonly buckets: FakeBuckets
   readonly clock: Clock
   readonly random: Random
@@ -171,6 +175,7 @@ class FakeClient implements Bus {
       return
     }
     const copy = payload.slice()
+    for (const see of this.#server.taps) see(this.#name, subject, copy)
     this.#up.send(() => this.#server.route(subject, copy), { reliable: false })
   }
 

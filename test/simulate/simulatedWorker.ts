@@ -1,0 +1,68 @@
+/** A worker as `gpu-worker/main.ts` makes it, with the simulated engine, on a simulated process. */
+import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import type { Fault } from '#contracts/resources/modelDeployment.ts'
+import { WorkerConfig } from '#contracts/workerConfig.ts'
+import type { Bus } from '#runtime/bus.ts'
+import type { Clock } from '#runtime/clock.ts'
+import { silentLog } from '#runtime/log.ts'
+import { noMeasurements } from '../../gpu-worker/measurementStore.ts'
+import { createSimulatedRunner } from '../../gpu-worker/simulated/simulatedRunner.ts'
+import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
+import { workerMetricsShared } from './sharedMetrics.ts'
+
+export interface SimulatedWorkerOptions {
+  readonly worker: WorkerId
+  readonly deployment: DeploymentName
+  readonly revision: Revision
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly slots: number
+  readonly faults: readonly Fault[]
+  readonly crash: () => void
+  /** A bug ended the engine loop: `gpu-worker/main.ts` would end the process. */
+  readonly onBug: (error: unknown) => void
+}
+
+export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
+  const { bus, clock } = options
+  // All workers have one model seed: their texts must be the same.
+  const simulated = { promptTokensPerSecond: 2_000, stepMs: 10, rowMs: 1, seed: 1, faults: [...options.faults] }
+  const config = WorkerConfig.parse({
+    worker: options.worker,
+    deployment: options.deployment,
+    revision: options.revision,
+    modelPath: null,
+    modelSha256: null,
+    engine: { kind: 'simulated', slots: options.slots, contextTokensMax: 1_024, simulated },
+    kvCacheType: 'auto',
+    slo: { ttftMs: 1_000, tpotMs: 100 },
+    nats: { url: 'nats://fake', user: 'worker' },
+    metricsPort: 0,
+    cacheDir: '/nowhere',
+  })
+  const { engine } = config
+  if (engine.simulated === undefined) throw new Error('the engine is simulated')
+  const runner = createSimulatedRunner({
+    ...engine.simulated,
+    slots: engine.slots,
+    contextTokensMax: engine.contextTokensMax,
+    kvLayout: engine.kvLayout,
+    clock,
+    crash: options.crash,
+  })
+  const hardware = { pid: 1, cpus: 1, metricsUrl: 'http://fake' }
+  const metrics = workerMetricsShared()
+  const worker = createWorker({
+    bus,
+    clock,
+    runner,
+    log: silentLog,
+    metrics,
+    config,
+    hardware,
+    curveStore: noMeasurements,
+  })
+  worker.finished.catch(options.onBug)
+  worker.start()
+  return worker
+}
