@@ -28,9 +28,17 @@ export class EmbeddingQueue {
   readonly #outbox: Outbox
   readonly #clock: Clock
   readonly #sliceTokensMax: number
+  readonly #onChange: () => void
   readonly #pending: Pending[] = []
 
-  constructor(options: { runner: ModelRunner; outbox: Outbox; clock: Clock; sliceTokensMax: number }) {
+  constructor(options: {
+    runner: ModelRunner
+    outbox: Outbox
+    clock: Clock
+    sliceTokensMax: number
+    onChange: () => void
+  }) {
+    this.#onChange = options.onChange
     this.#runner = options.runner
     this.#outbox = options.outbox
     this.#clock = options.clock
@@ -41,7 +49,12 @@ export class EmbeddingQueue {
     return this.#pending.length
   }
 
+  ids(): DispatchId[] {
+    return this.#pending.map(({ request }) => request.id)
+  }
+
   submit(request: EmbedRequest): void {
+    this.#onChange()
     this.#pending.push({
       request,
       acceptedAt: this.#clock.now(),
@@ -111,6 +124,7 @@ export class EmbeddingQueue {
   #end(pending: Pending, outcome: Outcome): void {
     this.#pending.splice(this.#pending.indexOf(pending), 1)
     this.#outbox.final(pending.request.id, [], outcome)
+    this.#onChange()
   }
 }
 

@@ -36,7 +36,17 @@ export interface EngineOptions {
   readonly chunkTokensMax: number
   /** Draft tokens per running sequence, where the runner can draft. */
   readonly draftTokens: number
+  readonly idleWork?: IdleWork
 }
+
+/** What may use the runner while nobody else wants it; it must stop between two decodes once `mayContinue` says no. */
+export interface IdleWork {
+  isDue(): boolean
+  run(mayContinue: () => boolean): Promise<void>
+}
+
+/** Idle work starts after this much rest, so that it does not stand in the way of the next request of a conversation. */
+const restMsMin = 250
 
 /** Prompt tokens of one step while nothing else runs: one micro-batch of llama.cpp; more would only delay who comes next. */
 const idleChunkTokensMax = 512
@@ -102,15 +112,26 @@ export class Engine {
       const decoding = step.length === 0 ? null : this.#decode(step)
       this.#emit()
       if (decoding !== null) this.#commit(step, await decoding)
-      else if (this.#o.embeddings.size === 0) await this.#woken()
+      else if (this.#o.embeddings.size === 0) await this.#rest()
       if (this.#o.embeddings.size > 0) await this.#o.embeddings.runSlice()
     }
   }
 
-  async #woken(): Promise<void> {
+  async #rest(): Promise<void> {
+    const { clock, idleWork } = this.#o
     if (this.isIdle) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    let hasRested = false
+    const timer = idleWork?.isDue()
+      ? clock.after(restMsMin, () => {
+          hasRested = true
+          this.wake()
+        })
+      : null
     await this.#wake.promise
+    timer?.cancel()
     this.#wake = Promise.withResolvers<void>()
+    const mayContinue = () => this.isIdle && !this.#isStopped
+    if (hasRested && mayContinue()) await idleWork?.run(mayContinue)
   }
 
   /** Ends, admits and compacts, then gives every sequence its share of the step. */

@@ -31,7 +31,7 @@ const speedWindowMs = 1_000
 const acceptanceRate = 0.05
 
 export class Pace {
-  readonly curve: CostCurve
+  #curve: CostCurve
   acceptanceLength = 1
   readonly #options: PaceOptions
   #threads: ThreadState
@@ -41,9 +41,18 @@ export class Pace {
 
   constructor(options: PaceOptions) {
     this.#options = options
-    this.curve = options.curve
+    this.#curve = options.curve
     this.#threads = startThreads(options.runner.threads, options.now)
     this.#windowStart = options.now
+  }
+
+  get curve(): CostCurve {
+    return this.#curve
+  }
+
+  /** A curve measured in an earlier life, unless this one knows better already. */
+  adopt(curve: CostCurve): void {
+    if (this.#curve.origin === 'prior') this.#curve = curve
   }
 
   get threads(): number {

@@ -91,6 +91,14 @@ export class Placement {
     moveTo(state.sequence, to)
   }
 
+  /** Every free slot is empty afterwards: for what needs the whole runner while nothing runs. */
+  clearResidents(): void {
+    for (const slot of this.slots.free()) {
+      this.#evict(slot, 0)
+      this.#empty(slot)
+    }
+  }
+
   /** Digests of every prompt whose state can be reused, newest and longest first. */
   digests(): string[] {
     const residents = this.slots.entries().flatMap((state) => (state.kind === 'resident' ? [state.content] : []))

@@ -1,0 +1,318 @@
+/**
+ * One worker, put together: inbox, engine and outbox around one runner, its registration and reports, its start and its end.
+ *
+ * Everything it touches is handed in, so that the simulation runs it whole. `start` returns at once and accepts work at once;
+ * cached measurements arrive when they do. `drain` accepts nothing new, lets what runs end within the grace, cancels the rest, takes
+ * the registration away; `finished` resolves then, and rejects when the engine met a bug.
+ */
+import { type CostCurve, curveFrom, curveMessage, priorCurve } from '#algorithms/costCurve.ts'
+import { CostCurveMessage, type WorkerReport } from '#contracts/messages.ts'
+import type { WorkerRecord } from '#contracts/records.ts'
+import type { WorkerConfig } from '#contracts/workerConfig.ts'
+import type { Bus, Subscription } from '#runtime/bus.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { version } from '#runtime/version.ts'
+import { EmbeddingQueue } from './embeddingQueue.ts'
+import { Engine } from './engine.ts'
+import { MeasurementWork } from './idleWork.ts'
+import { Inbox } from './inbox.ts'
+import { Jobs } from './jobs.ts'
+import type { MeasurementStore } from './measurementStore.ts'
+import { Meter, type WorkerMetrics } from './meter.ts'
+import type { ModelRunner } from './modelRunner.ts'
+import { createOutbox, type Outbox } from './outbox.ts'
+import { Pace } from './pace.ts'
+import { Placement } from './placement.ts'
+import { PrefixCache } from './prefixCache.ts'
+import { createPrepare } from './prepare.ts'
+import { Reporter, type WorkerState } from './report.ts'
+
+export interface WorkerOptions {
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly runner: ModelRunner
+  readonly log: Log
+  readonly metrics: WorkerMetrics
+  readonly config: WorkerConfig
+  readonly hardware: Hardware
+  readonly curveStore: MeasurementStore
+}
+
+export interface Hardware {
+  readonly pid: number
+  /** CPUs this process may use: by affinity and quota. */
+  readonly cpus: number
+  /** Where `/metrics` is served, for the registration. */
+  readonly metricsUrl: string
+}
+
+export interface Worker {
+  start(): void
+  /** Resolves when everything has ended. A second call changes nothing. */
+  drain(graceMs: number): Promise<void>
+  /** As `drain` without grace. */
+  stop(): Promise<void>
+  readonly state: WorkerState
+  readonly isIdle: boolean
+  /** For `paceline status` and tests. */
+  report(): Omit<WorkerReport, 'number'>
+  readonly finished: Promise<void>
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  return new AssembledWorker(options)
+}
+
+const mib = 1024 * 1024
+
+class AssembledWorker implements Worker {
+  readonly #o: WorkerOptions
+  readonly #meter: Meter
+  readonly #outbox: Outbox
+  readonly #cache: PrefixCache
+  readonly #placement: Placement
+  readonly #pace: Pace
+  readonly #jobs: Jobs
+  readonly #embeddings: EmbeddingQueue
+  readonly #measurements: MeasurementWork
+  readonly #engine: Engine
+  readonly #inbox: Inbox
+  readonly #reporter: Reporter
+  readonly #capabilities: WorkerRecord['capabilities']
+  readonly #finished = Promise.withResolvers<void>()
+  #state: WorkerState = 'loading'
+  #subscription: Subscription | null = null
+  #ending: Promise<void> | null = null
+
+  constructor(options: WorkerOptions) {
+    this.#o = options
+    const { bus, clock, runner, log, metrics, config } = options
+    const onChange = () => this.#reporter.poke()
+    this.#capabilities = capabilitiesOf(runner, config)
+    this.#meter = new Meter({ metrics, model: config.deployment, info: runner.info })
+    this.#outbox = createOutbox({ bus, clock, worker: config.worker, onResent: (count) => this.#meter.resent(count) })
+    this.#cache = new PrefixCache({ bytesMax: config.engine.prefixCacheMiB * mib })
+    this.#placement = new Placement({ runner, cache: this.#cache })
+    this.#pace = new Pace({
+      runner,
+      curve: firstCurve(options),
+      log,
+      threadsMax: threadsMax(options),
+      now: clock.now(),
+    })
+    const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
+    this.#jobs = new Jobs({ ...shared, onChange })
+    this.#embeddings = new EmbeddingQueue({
+      runner,
+      clock,
+      onChange,
+      outbox: this.#outbox,
+      sliceTokensMax: config.engine.promptChunkTokensMax,
+    })
+    this.#measurements = new MeasurementWork({
+      runner,
+      log,
+      placement: this.#placement,
+      curve: () => this.#pace.curve,
+      store: options.curveStore,
+      key: measurementKey(options),
+      wantsProof: config.engine.reproducible,
+      onReproducible: () => this.#reporter.register(),
+    })
+    this.#engine = new Engine({
+      ...shared,
+      clock,
+      log,
+      outbox: this.#outbox,
+      jobs: this.#jobs,
+      embeddings: this.#embeddings,
+      chunkTokensMax: config.engine.promptChunkTokensMax,
+      draftTokens: config.engine.simulated?.draftTokens ?? 0,
+      idleWork: this.#measurements,
+    })
+    this.#inbox = this.#createInbox()
+    this.#reporter = new Reporter({
+      bus,
+      clock,
+      log,
+      worker: config.worker,
+      report: () => this.report(),
+      record: () => this.#record(),
+      onTick: () => this.#setGauges(),
+    })
+  }
+
+  get state(): WorkerState {
+    return this.#state
+  }
+
+  get isIdle(): boolean {
+    return this.#engine.isIdle
+  }
+
+  get finished(): Promise<void> {
+    return this.#finished.promise
+  }
+
+  start(): void {
+    this.#state = 'ready'
+    this.#subscription = this.#inbox.subscribe()
+    this.#reporter.start()
+    const fail = (error: unknown) => this.#finished.reject(error)
+    this.#engine.run().catch(fail)
+    this.#loadMeasurements().catch(fail)
+  }
+
+  drain(graceMs: number): Promise<void> {
+    return (this.#ending ??= this.#end(graceMs))
+  }
+
+  stop(): Promise<void> {
+    // A drain that is under way is cut short.
+    this.#cancelAll()
+    return this.drain(0)
+  }
+
+  report(): Omit<WorkerReport, 'number'> {
+    const { config, runner, clock } = this.#o
+    const { slots } = this.#placement
+    const waiting = this.#jobs.waitingCount + this.#embeddings.size
+    return {
+      worker: config.worker,
+      deployment: config.deployment,
+      revision: config.revision,
+      state: this.#state,
+      slots: { total: slots.total, busy: slots.heldCount, waiting },
+      cells: { total: slots.total * runner.info.contextTokensMax, used: slots.cellsUsed },
+      promptTokensPending: this.#jobs.promptTokensPending,
+      prefixes: this.#placement.digests(),
+      costCurve: curveMessage(this.#pace.curve),
+      acceptanceLength: Math.max(1, this.#pace.acceptanceLength),
+      tokensPerSecond: this.#pace.tokensPerSecond(clock.now()),
+      experts: [],
+    }
+  }
+
+  #createInbox(): Inbox {
+    const { bus, clock, log, runner, config } = this.#o
+    return new Inbox({
+      bus,
+      clock,
+      log,
+      runner,
+      worker: config.worker,
+      engine: this.#engine,
+      jobs: this.#jobs,
+      embeddings: this.#embeddings,
+      outbox: this.#outbox,
+      prepare: createPrepare({ runner, capabilities: this.#capabilities }),
+      isDraining: () => this.#state !== 'ready',
+      // Whoever waits for the end does so through `finished`.
+      onDrain: (graceMs) => void this.drain(graceMs).catch(() => undefined),
+    })
+  }
+
+  async #loadMeasurements(): Promise<void> {
+    const { curveStore } = this.#o
+    const kept = CostCurveMessage.safeParse(await curveStore.read('curve', measurementKey(this.#o)))
+    const curve = kept.success ? curveFrom(kept.data) : null
+    if (curve !== null) this.#pace.adopt(curve)
+    await this.#measurements.load({ hasCurve: curve !== null })
+    this.#engine.wake()
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    const { clock, log, curveStore } = this.#o
+    log.info({ graceMs, jobs: this.#jobs.size }, 'draining')
+    this.#state = 'draining'
+    this.#reporter.poke()
+    const grace = clock.after(graceMs, () => this.#cancelAll())
+    await this.#engine.whenIdle()
+    grace.cancel()
+    this.#engine.stop()
+    this.#outbox.flush()
+    this.#state = 'stopped'
+    this.#subscription?.unsubscribe()
+    await this.#reporter.stop()
+    if (this.#pace.curve.origin === 'measured')
+      await curveStore.write('curve', measurementKey(this.#o), curveMessage(this.#pace.curve))
+    log.info({}, 'stopped')
+    this.#finished.resolve()
+  }
+
+  #cancelAll(): void {
+    for (const id of [...this.#jobs.ids(), ...this.#embeddings.ids()]) this.#engine.cancel(id, 'shutdown')
+  }
+
+  #setGauges(): void {
+    const { slots } = this.#placement
+    const cells = slots.total * this.#o.runner.info.contextTokensMax
+    this.#meter.gauges({
+      running: slots.heldCount,
+      waiting: this.#jobs.waitingCount + this.#embeddings.size,
+      cellsUsedShare: slots.cellsUsed / cells,
+      threads: this.#o.runner.threads,
+      prefixCacheBytes: this.#cache.bytes,
+    })
+  }
+
+  #record(): WorkerRecord {
+    const { config, runner, hardware } = this.#o
+    const { info } = runner
+    return {
+      worker: config.worker,
+      deployment: config.deployment,
+      revision: config.revision,
+      pid: hardware.pid,
+      version,
+      metricsUrl: hardware.metricsUrl,
+      engine: {
+        kind: info.kind,
+        simulated: info.simulated,
+        backend: info.backend,
+        library: info.library,
+        threads: runner.threads,
+        kvCacheType: info.kvCacheType,
+        reproducible: this.#measurements.reproducible,
+      },
+      slots: info.slots,
+      contextTokensMax: info.contextTokensMax,
+      capabilities: this.#capabilities,
+    }
+  }
+}
+
+function capabilitiesOf({ info }: ModelRunner, config: WorkerConfig): WorkerRecord['capabilities'] {
+  return {
+    chat: info.chatTemplate !== null,
+    completions: true,
+    embeddings: config.engine.embeddings && info.capabilities.embeddings,
+    grammar: info.capabilities.grammar,
+  }
+}
+
+/** What is known before the first step: the simulation's own settings, or a guess that the first step corrects. */
+function firstCurve({ runner, config }: WorkerOptions): CostCurve {
+  const { slots, contextTokensMax } = runner.info
+  const { simulated } = config.engine
+  const stepMs = Math.max(0.1, simulated?.stepMs ?? 10)
+  return priorCurve({
+    slots,
+    contextTokensMax,
+    stepMs,
+    promptTokensPerSecond: simulated?.promptTokensPerSecond ?? 500,
+  })
+}
+
+/** Watched only where threads are ours to choose and compute on the CPU. */
+function threadsMax({ runner, config, hardware }: WorkerOptions): number | null {
+  const isWatched = config.engine.threads === 'auto' && !runner.info.simulated && runner.info.backend === 'cpu'
+  return isWatched ? hardware.cpus : null
+}
+
+function measurementKey({ runner, config, hardware }: WorkerOptions): string {
+  const { library, backend, cpu, kvCacheType, kvLayout, slots } = runner.info
+  const threads = config.engine.threads === 'auto' ? hardware.cpus : config.engine.threads
+  return JSON.stringify([config.modelSha256, library, backend, cpu, threads, kvCacheType, kvLayout, slots])
+}
