@@ -1,21 +1,18 @@
 /**
  * A grammar (GBNF) that follows one sequence. Owns a native sampler and keeps the model alive.
  *
- * llama.cpp ends the process when it accepts a token the grammar forbids, and its parser recurses as deep as the text says. So
- * nesting is bounded before it parses, and every accepted token is checked first.
+ * llama.cpp ends the process when it accepts a token the grammar forbids, and cannot be stopped while it follows an unwieldy
+ * grammar. So the text is bounded before it is parsed (`gbnfBounds.ts`), and every accepted token is checked first.
  */
 import assert from 'node:assert/strict'
 import koffi from 'koffi'
 import { Failure } from '#contracts/failure.ts'
-import { limits } from '#contracts/limits.ts'
 import type { GrammarMatcher } from '../modelRunner.ts'
+import { checkGrammarBounds } from './gbnfBounds.ts'
 import { type Hold, Lifetime } from './hold.ts'
 import { tokenDataArrayBytes, tokenDataBytes } from './layout.ts'
 import type { NativeModel } from './nativeModel.ts'
 import type { Address, SamplerHandle } from './symbols.ts'
-
-const nestingMax = 128
-const rulesMax = 8_192
 
 /** Candidates in native memory for `llama_sampler_apply`: a `llama_token_data_array` and its data. One per runner, used by one call at a time; grammars hold it. */
 export class Candidates implements Disposable {
@@ -88,7 +85,7 @@ export class NativeGrammar implements GrammarMatcher {
   }
 
   static open(model: NativeModel, gbnf: string, candidates: Candidates): NativeGrammar {
-    checkBounds(gbnf)
+    checkGrammarBounds(gbnf)
     const parents = [model.hold(), candidates.hold()]
     const sampler = model.library.symbols.grammarOpen(model.vocabulary, gbnf, 'root')
     if (sampler !== null) return new NativeGrammar(model, sampler, candidates, parents)
@@ -135,30 +132,6 @@ export class NativeGrammar implements GrammarMatcher {
   #assertOpen(): void {
     assert(!this.#disposed, 'the grammar is disposed')
   }
-}
-
-function checkBounds(gbnf: string): void {
-  if (gbnf.length > limits.request.grammarBytesMax)
-    throw new Failure(
-      'invalid-request',
-      `a grammar of ${gbnf.length} characters is over ${limits.request.grammarBytesMax}`,
-    )
-  if (gbnf.includes('\0')) throw new Failure('invalid-request', 'a grammar cannot hold a NUL character')
-  const rules = gbnf.split('::=').length - 1
-  if (rules > rulesMax) throw new Failure('invalid-request', `a grammar of ${rules} rules is over ${rulesMax}`)
-  if (nestingOf(gbnf) > nestingMax)
-    throw new Failure('invalid-request', `a grammar nested deeper than ${nestingMax} parentheses cannot be followed`)
-}
-
-/** Deepest parentheses outside of quotes and character classes. */
-function nestingOf(gbnf: string): number {
-  let depth = 0
-  let deepest = 0
-  for (const [part] of gbnf.matchAll(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#[^\n]*|[()]/gs)) {
-    if (part === '(') deepest = Math.max(deepest, ++depth)
-    else if (part === ')') depth = Math.max(0, depth - 1)
-  }
-  return deepest
 }
 
 function allocate(bytes: number): { address: Address; buffer: ArrayBuffer } {
