@@ -79,7 +79,7 @@ function planDeletion(observed: Observed, workers: JudgedWorker[], kills: Action
   )
   return {
     actions: [...unpublish, ...kills, ...drains],
-    next: { kind: 'wait', until: 'drained', recheckMs: recheckMs(observed, workers, now) },
+    next: { kind: 'wait', until: 'drained', recheckMs: recheckMs(observed, workers, drains, now) },
   }
 }
 
@@ -165,7 +165,7 @@ function nextStep(
   const wait = (until: 'model' | 'worker-ready' | 'drained' | 'back-off'): NextStep => ({
     kind: 'wait',
     until,
-    recheckMs: recheckMs(observed, workers, now),
+    recheckMs: recheckMs(observed, workers, actions, now),
   })
   const { model } = observed
   const missing = desired.spec.replicas - workers.filter((w) => w.revision === desired.revision && isAlive(w)).length
@@ -180,8 +180,14 @@ function nextStep(
 }
 
 /** When something becomes due that no event announces. */
-function recheckMs(observed: Observed, workers: readonly JudgedWorker[], now: number): number {
+function recheckMs(
+  observed: Observed,
+  workers: readonly JudgedWorker[],
+  actions: readonly Action[],
+  now: number,
+): number {
   const due = workers.flatMap((w) => (w.drainAskedAt === null ? [] : [w.drainAskedAt + observed.drainGraceMs]))
+  if (actions.some(({ kind }) => kind === 'drain-worker')) due.push(now + observed.drainGraceMs)
   if (observed.crashes !== null) due.push(observed.crashes.retryAt)
   if (observed.model.kind === 'failed' && observed.model.retryAt !== null) due.push(observed.model.retryAt)
   const waits = due.map((at) => at - now).filter((ms) => ms > 0)

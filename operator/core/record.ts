@@ -6,29 +6,49 @@ import type { ModelRecord, WorkerRecord } from '#contracts/records.ts'
 import { type Desired, type Observed, type ObservedWorker, stateOf } from './observed.ts'
 
 export function recordOf(observed: Observed, desired: Desired, now: number): ModelRecord {
-  const serving = servingRegistration(observed, desired, now)
   const { spec } = desired
-  const before = serving === null ? observed.published : null
+  const serving = servingOf(observed, desired, now)
   return {
     deployment: observed.name,
     servedNames: [...desired.servedNames],
-    revision: serving?.revision ?? desired.revision,
     created: observed.published?.created ?? desired.created,
-    contextTokensMax: serving?.contextTokensMax ?? spec.engine.contextTokensMax,
-    // A worker says what it can do once it has loaded its model; until then what the last one said is the best guess.
-    capabilities: serving?.capabilities ??
-      before?.capabilities ?? { chat: true, completions: true, embeddings: spec.engine.embeddings, grammar: true },
-    simulated: serving?.engine.simulated ?? spec.engine.kind === 'simulated',
-    reproducible: serving?.engine.reproducible ?? (spec.engine.reproducible ? 'proving' : 'no'),
+    ...serving,
     slo: { ...spec.slo },
     queue: { ...spec.queue },
   }
 }
 
-/** Of a ready worker: of the new revision once it has one, else of the old. */
-function servingRegistration(observed: Observed, desired: Desired, now: number): WorkerRecord | null {
+type Serving = Pick<ModelRecord, 'revision' | 'contextTokensMax' | 'capabilities' | 'simulated' | 'reproducible'>
+
+function servingOf(observed: Observed, desired: Desired, now: number): Serving {
   const ready = observed.workers.filter((worker) => stateOf(worker, observed.busConnectedSince, now) === 'ready')
+  const registration = bestRegistration(ready, desired)
+  if (registration !== null) return fromRegistration(registration)
+  // A ready worker whose registration has not been read (again): what was published of it holds.
+  if (ready.length > 0 && observed.published !== null) return fromRecord(observed.published)
+  const { engine } = desired.spec
+  return {
+    revision: desired.revision,
+    contextTokensMax: engine.contextTokensMax,
+    // A worker says what it can do once it has loaded its model; until then this is the best guess.
+    capabilities: { chat: true, completions: true, embeddings: engine.embeddings, grammar: true },
+    simulated: engine.kind === 'simulated',
+    reproducible: engine.reproducible ? 'proving' : 'no',
+  }
+}
+
+/** Of the new revision once one of its workers is ready, else of the old. */
+function bestRegistration(ready: readonly ObservedWorker[], desired: Desired): WorkerRecord | null {
   const isNew = (worker: ObservedWorker) => worker.revision === desired.revision
   const ordered = [...ready.filter(isNew), ...ready.filter((worker) => !isNew(worker))]
   return ordered.find((worker) => worker.registration !== null)?.registration ?? null
+}
+
+function fromRegistration({ revision, contextTokensMax, capabilities, engine }: WorkerRecord): Serving {
+  const { simulated, reproducible } = engine
+  return { revision, contextTokensMax, capabilities, simulated, reproducible }
+}
+
+function fromRecord({ revision, contextTokensMax, capabilities, simulated, reproducible }: ModelRecord): Serving {
+  return { revision, contextTokensMax, capabilities, simulated, reproducible }
 }

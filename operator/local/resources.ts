@@ -101,33 +101,35 @@ function kindOf(value: unknown): string {
 }
 
 function problemsOf(error: z.ZodError, document: Document, place: Place): string[] {
-  return error.issues.flatMap((issue) => {
+  const mistakes = error.issues.flatMap((issue) => {
     const path = issue.path.filter((step) => typeof step !== 'symbol')
-    if (issue.code !== 'unrecognized_keys')
-      return [`${locate(document, path, place)}: ${dotted(path)}: ${issue.message}`]
-    return issue.keys.map((key) => {
-      const full = [...path, key]
-      return `${locate(document, full, place)}: ${dotted(full)}: no such field; check the spelling`
-    })
+    if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }]
+    return issue.keys.map((key) => ({ path: [...path, key], message: 'no such field; check the spelling' }))
   })
+  return mistakes
+    .map(({ path, message }) => ({ offset: locate(document, path), text: `${dotted(path)}: ${message}` }))
+    .sort((a, b) => a.offset - b.offset)
+    .map(({ offset, text }) => `${where(place, offset)}: ${text}`)
 }
 
-/** The line of the key at `path`, or of the nearest thing above it that is there. */
-function locate(document: Document, path: readonly (string | number)[], place: Place): string {
+/** Where the key at `path` stands, or the nearest thing above it that is there. */
+function locate(document: Document, path: readonly (string | number)[]): number {
   for (let length = path.length; length > 0; length -= 1) {
     const parent = document.getIn(path.slice(0, length - 1), true)
     const last = path[length - 1]
     const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === last) : undefined
     const node = isNode(pair?.key) ? pair.key : document.getIn(path.slice(0, length), true)
-    if (isNode(node) && node.range) return where(place, node.range[0])
+    if (isNode(node) && node.range) return node.range[0]
   }
-  return headOf(document, place)
+  return startOf(document)
 }
 
 /** The first line of the document that holds something. */
-function headOf(document: Document, place: Place): string {
+const headOf = (document: Document, place: Place) => where(place, startOf(document))
+
+function startOf(document: Document): number {
   const { contents } = document
-  return where(place, isNode(contents) && contents.range ? contents.range[0] : (document.range?.[0] ?? 0))
+  return isNode(contents) && contents.range ? contents.range[0] : (document.range?.[0] ?? 0)
 }
 
 function where(place: Place, offset: number): string {

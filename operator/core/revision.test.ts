@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
+import { canonicalJson, revisionOf } from './revision.ts'
+import { anyModel, specOf } from './testing.ts'
+
+const base = specOf()
+const changed = (fields: object) => revisionOf(ModelDeploymentSpec.parse({ ...base, ...fields })) !== revisionOf(base)
+
+test('whatever a worker is started with makes a new revision', () => {
+  expect(changed({ target: { ...anyModel, sha256: 'b'.repeat(64) } })).toBe(true)
+  expect(changed({ engine: { ...base.engine, slots: 2 } })).toBe(true)
+  expect(changed({ compression: { kvCache: { type: 'q8_0' } } })).toBe(true)
+  expect(changed({ slo: { ttftMs: 1, tpotMs: 1 } })).toBe(true)
+})
+
+test('where the same content comes from, how many workers there are and what routers read does not', () => {
+  expect(changed({ target: { ...anyModel, source: 'file:///elsewhere', mirrors: ['https://m.example/a'] } })).toBe(
+    false,
+  )
+  expect(changed({ replicas: 9, servedNames: ['x'], queue: { requestsMax: 1, bytesMax: 4096 } })).toBe(false)
+})
+
+test('the order of keys in the file does not matter', () => {
+  expect(canonicalJson({ b: [{ d: 1, c: 2 }], a: null })).toBe('{"a":null,"b":[{"c":2,"d":1}]}')
+})

@@ -1,0 +1,155 @@
+import { describe, expect, test } from 'vitest'
+import type { ConditionType, ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import type { Observed } from './observed.ts'
+import { planDeployment } from './plan.ts'
+import { statusOf } from './status.ts'
+import { desiredFor, observedOf, registrationOf, specOf, workerOf } from './testing.ts'
+
+const spec = specOf()
+const desired = desiredFor(spec)
+const { revision } = desired
+const ready = (name: string, of: string = revision) =>
+  workerOf(name, of, { said: 'ready', registration: registrationOf(name, of) })
+
+const statusFor = (fields: Partial<Observed>, nowIso = '2030-01-01T00:00:00.000Z'): ModelDeploymentStatus => {
+  const observed = observedOf({ desired, ...fields })
+  const status = statusOf(observed, planDeployment(observed, 0), { now: 0, nowIso })
+  expect(status).not.toBeNull()
+  return status ?? ({} as never)
+}
+const of = (status: ModelDeploymentStatus, type: ConditionType) => {
+  const found = status.conditions.find((condition) => condition.type === type)
+  return `${found?.status} ${found?.reason}`
+}
+const summary = (status: ModelDeploymentStatus) =>
+  (['Ready', 'Progressing', 'Degraded', 'ModelCacheReady', 'WorkersReady'] as const).map((type) => of(status, type))
+
+test('from nothing to serving, the conditions say what is awaited', () => {
+  const fetching = { kind: 'fetching', activity: 'downloading', bytes: 1, bytesTotal: 2, bytesPerSecond: 1 } as const
+  expect(summary(statusFor({ model: fetching }))).toEqual([
+    'False FetchingModel',
+    'True FetchingModel',
+    'False AsExpected',
+    'False Fetching',
+    'False NotAllReady',
+  ])
+  expect(summary(statusFor({ workers: [workerOf('w', revision)] }))).toEqual([
+    'False NoWorkerReady',
+    'True StartingWorkers',
+    'False AsExpected',
+    'True Verified',
+    'False NotAllReady',
+  ])
+  const serving = { workers: [ready('w')] }
+  const observed = observedOf({ desired, ...serving })
+  const [publish] = planDeployment(observed, 0).actions
+  const published = publish?.kind === 'publish-record' ? publish.record : null
+  expect(summary(statusFor({ ...serving, published }))).toEqual([
+    'True Serving',
+    'False Complete',
+    'False AsExpected',
+    'True Verified',
+    'True AllReady',
+  ])
+})
+
+test('while a rollout runs it is ready by its old worker, and the current revision is still the old one', () => {
+  const before = statusFor({
+    workers: [ready('old', 'before')],
+    desired: { ...desired, revision: ready('x', 'before').revision },
+  })
+  expect(before.currentRevision).toBe('before')
+  const during = statusFor({ workers: [ready('old', 'before'), workerOf('new', revision)], status: before })
+  expect(during).toMatchObject({ currentRevision: 'before', desiredRevision: revision, readyReplicas: 1, replicas: 2 })
+  expect(of(during, 'Ready')).toBe('True Serving')
+  expect(of(during, 'TargetReady')).toBe('False NotLoaded')
+  expect(statusFor({ workers: [ready('new')], status: during }).currentRevision).toBe(revision)
+})
+
+test('a crash is degraded, three in a row are a crash loop, and the message tells how it ended', () => {
+  const crashes = { revision, inARow: 1, retryAt: 100, message: 'worker w exited with code 3' }
+  expect(of(statusFor({ crashes }), 'Degraded')).toBe('True WorkerCrashed')
+  const loop = statusFor({ crashes: { ...crashes, inARow: 3 }, workers: [ready('old', 'before')] })
+  expect(of(loop, 'Degraded')).toBe('True CrashLoop')
+  expect(loop.conditions.find(({ type }) => type === 'Degraded')?.message).toBe(
+    '3 crashes in a row; the last: worker w exited with code 3 (the revision before still serves)',
+  )
+  expect(of(statusFor({ crashes, workers: [ready('again')] }), 'Degraded')).toBe('False AsExpected')
+})
+
+describe('what else a person should look at', () => {
+  test('a model that cannot be had', () => {
+    const status = statusFor({ model: { kind: 'failed', message: 'tried a, b', retryAt: null } })
+    expect(summary(status)).toEqual([
+      'False ModelUnavailable',
+      'False Stalled',
+      'True ModelUnavailable',
+      'False FetchFailed',
+      'False NotAllReady',
+    ])
+  })
+
+  test('a name that another deployment holds', () => {
+    const conflicts = [{ name: 'gpt', owner: 'older' }]
+    const status = statusFor({ desired: { ...desired, conflicts }, workers: [ready('w')] })
+    expect(of(status, 'Degraded')).toBe('True NameConflict')
+    expect(of(status, 'Ready')).toBe('True Serving')
+  })
+
+  test('an edit that could not be taken', () => {
+    const status = statusFor({ workers: [ready('w')], resourceProblems: ['a.yaml:3: spec.x: no such field'] })
+    expect(of(status, 'Degraded')).toBe('True ResourcesInvalid')
+  })
+
+  test('a worker that has fallen silent', () => {
+    const silent = { ...ready('w'), heardAt: -60_000 }
+    expect(of(statusFor({ workers: [silent], busConnectedSince: -60_000 }), 'Degraded')).toBe('True WorkerUnresponsive')
+  })
+})
+
+test('the KV cache type is applied, differs, or is not known yet', () => {
+  const q8 = desiredFor({ ...spec, compression: { kvCache: { type: 'q8_0' } } })
+  const worker = (type: string) => {
+    const registration = registrationOf('w', q8.revision)
+    const engine = { ...registration.engine, kvCacheType: type }
+    return workerOf('w', q8.revision, { said: 'ready', registration: { ...registration, engine } })
+  }
+  expect(of(statusFor({ desired: q8, workers: [worker('q8_0')] }), 'CompressionApplied')).toBe('True Applied')
+  expect(of(statusFor({ desired: q8, workers: [worker('f16')] }), 'CompressionApplied')).toBe('False Differs')
+  expect(of(statusFor({ desired: q8 }), 'CompressionApplied')).toBe('Unknown NoWorkerReady')
+})
+
+test('scaled to zero is stopped, not degraded', () => {
+  const status = statusFor({ desired: desiredFor(specOf({ replicas: 0 })), model: { kind: 'absent' } })
+  expect(of(status, 'Stopped')).toBe('True ScaledToZero')
+  expect(of(status, 'Ready')).toBe('False Stopped')
+  expect(of(status, 'Degraded')).toBe('False AsExpected')
+})
+
+test('a condition keeps the time since when it holds, through new reasons and messages', () => {
+  const first = statusFor({ workers: [] }, '2030-01-01T00:00:00.000Z')
+  const second = statusFor({ workers: [workerOf('w', revision)], status: first }, '2030-01-01T00:00:09.000Z')
+  const third = statusFor({ workers: [ready('w')], status: second }, '2030-01-01T00:00:12.000Z')
+  const since = (status: ModelDeploymentStatus) =>
+    status.conditions.find(({ type }) => type === 'Ready')?.lastTransitionTime
+  expect([since(first), since(second), since(third)].map((time) => time?.slice(17, 19))).toEqual(['00', '00', '12'])
+})
+
+test('every condition names the generation it was judged by', () => {
+  const status = statusFor({ desired: { ...desired, generation: 7 } })
+  expect(new Set(status.conditions.map(({ observedGeneration }) => observedGeneration))).toEqual(new Set([7]))
+})
+
+test('the figures of all ready workers are added up', () => {
+  const status = statusFor({ workers: [ready('a'), ready('b'), workerOf('c', revision)], sloGoodput: 1.5 })
+  expect(status.measured).toEqual({ tokensPerSecond: 100, meanAcceptanceLength: 1, sloGoodput: 1.5 })
+})
+
+test('a deleted deployment shows what still drains, and nothing once that has ended', () => {
+  const status = statusFor({ workers: [ready('w')] })
+  const draining = observedOf({ desired: null, status, workers: [{ ...ready('w'), drainAskedAt: 0 }] })
+  const at = { now: 1, nowIso: '2030-01-01T00:00:00.000Z' }
+  expect(of(statusOf(draining, planDeployment(draining, 1), at) ?? status, 'Ready')).toBe('False Deleting')
+  const gone = observedOf({ desired: null, status })
+  expect(statusOf(gone, planDeployment(gone, 1), at)).toBeNull()
+})

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import { readResources } from './resources.ts'
+
+const pair = `apiVersion: paceline.dev/v1alpha1
+kind: ModelDeployment
+metadata: { name: smol }
+spec:
+  engine: { kind: simulated }
+`
+const key = `apiVersion: v1
+kind: Secret
+type: paceline.dev/api-key
+metadata: { name: team }
+stringData: { key: sk-0123456789abcdef, tenant: team, weight: "2" }
+`
+const read = (...texts: string[]) => readResources(texts.map((text, i) => ({ path: `${i}.yaml`, text })))
+const problems = (...texts: string[]) => {
+  const result = read(...texts)
+  return result.kind === 'broken' ? result.problems : []
+}
+
+test('several documents, files and kinds are read together, with their defaults', () => {
+  const result = read(`---\n${pair}---\n${key}`, pair.replace('smol', 'other'), '# nothing but a comment\n')
+  expect(result).toMatchObject({
+    kind: 'read',
+    resources: {
+      deployments: [{ metadata: { name: 'smol' }, spec: { replicas: 1 } }, { metadata: { name: 'other' } }],
+      apiKeys: [{ stringData: { tenant: 'team', weight: 2, priority: 0 } }],
+    },
+  })
+})
+
+test('JSON is YAML too', () => {
+  const json = JSON.stringify({
+    apiVersion: 'paceline.dev/v1alpha1',
+    kind: 'ModelDeployment',
+    metadata: { name: 'smol' },
+    spec: { engine: { kind: 'simulated' } },
+  })
+  expect(read(json).kind).toBe('read')
+})
+
+test('every mistake of every file is named with its line and field', () => {
+  const misspelt = pair.replace(
+    'engine: { kind: simulated }',
+    'engine:\n    kind: simulated\n    slotz: 3\n  replicas: many',
+  )
+  expect(problems(misspelt, pair.replace('smol', 'Not A Name'))).toEqual([
+    '0.yaml:7: spec.engine.slotz: no such field; check the spelling',
+    '0.yaml:8: spec.replicas: Invalid input: expected number, received string',
+    '1.yaml:3: metadata.name: a DNS label: lower-case letters, digits and "-"',
+  ])
+})
+
+test('a required field that is missing is named at the nearest line above it', () => {
+  const [problem] = problems(pair.replace('kind: simulated', 'kind: llamacpp'))
+  expect(problem).toBe('0.yaml:4: spec.target: required unless engine.kind is simulated')
+})
+
+test('text that is not YAML, and keys given twice, are named by line', () => {
+  expect(problems(`${pair}  spec: [`)[0]).toMatch(/^0\.yaml:\d+: /)
+  expect(problems(`${pair}spec: {}\n`)[0]).toMatch(/^0\.yaml:6: .*unique/)
+})
+
+test('unknown kinds are refused by name', () => {
+  expect(problems('apiVersion: v1\nkind: ConfigMap\n')[0]).toMatch(/^0\.yaml:1: kind: "v1 ConfigMap" is not known here/)
+  expect(problems('- 1\n')[0]).toMatch(/no apiVersion/)
+  expect(problems('hello')[0]).toMatch(/kind: "string"/)
+})
+
+test('the same name twice is refused, and so is the same key, which is not shown', () => {
+  expect(problems(pair, pair)).toEqual(['1.yaml:1: a ModelDeployment named "smol" is already at 0.yaml:1'])
+  const again = problems(key, key.replace('name: team', 'name: other'))
+  expect(again).toEqual(['1.yaml:1: the same key is already at 0.yaml:1'])
+})
+
+test('aliases that expand without bound are refused', () => {
+  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]']
+  for (const [name, of] of ['ba', 'cb', 'dc', 'ed', 'fe', 'gf'].map((pair) => pair.split('')))
+    bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${of}`).join(',')}]`)
+  expect(problems(bomb.join('\n'))[0]).toMatch(/0\.yaml:1: .*alias/i)
+})

@@ -1,0 +1,308 @@
+/**
+ * The operator as a process, on a real nats-server, with real child processes: what it does about crashes, edits, deletions
+ * and its own end. The worker is a stand-in that registers and reports; nothing is computed.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type OperatorConfig, operatorConfigVariable, workerNatsPasswordVariable } from '#contracts/operatorConfig.ts'
+import { type DeploymentReport, OperatorStatus } from '#contracts/operatorStatus.ts'
+import { ModelRecord } from '#contracts/records.ts'
+import type { ConditionType } from '#contracts/resources/modelDeployment.ts'
+import type { Bucket } from '#contracts/subjects.ts'
+import { natsPasswordVariable } from '#contracts/workerConfig.ts'
+import { decode } from '#runtime/messages.ts'
+import { type NatsBus } from '#runtime/nats.ts'
+import { findNatsServer, freePort, type NatsServer, startNatsServer } from './support/natsServer.ts'
+
+const program = findNatsServer()
+if (program === null)
+  console.warn('the operator is not tested: no nats-server on PATH, PACELINE_NATS_SERVER is not set')
+const fixture = fileURLToPath(new URL('../../operator/local/fixtures/worker.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../operator/main.ts', import.meta.url))
+
+interface Instance {
+  readonly folder: string
+  readonly resources: string
+  readonly child: ChildProcess
+  status(): Promise<OperatorStatus>
+  /** The deployment, or undefined where it is gone. */
+  deployment(name: string): Promise<DeploymentReport | undefined>
+  write(text: string): Promise<void>
+  until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T>
+}
+
+const pair = (fields: { name?: string; context?: number; replicas?: number; served?: string } = {}) => `
+apiVersion: paceline.dev/v1alpha1
+kind: ModelDeployment
+metadata: { name: ${fields.name ?? 'fake'} }
+spec:
+  servedNames: [${fields.served ?? ''}]
+  replicas: ${fields.replicas ?? 1}
+  engine: { kind: simulated, contextTokensMax: ${fields.context ?? 2048}, slots: 2 }
+`
+
+describe.skipIf(program === null)('an operator process', () => {
+  let server: NatsServer
+  let reader: NatsBus
+  const instances: Instance[] = []
+
+  beforeAll(async () => {
+    server = await startNatsServer()
+    reader = await server.connect('router')
+  })
+  afterEach(async () => {
+    for (const { child, folder } of instances.splice(0)) {
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = once(child, 'exit')
+        child.kill('SIGTERM')
+        await gone
+      }
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+  afterAll(async () => {
+    await reader.close()
+    await server.stop()
+  })
+
+  const start = async (text: string, overrides: Partial<OperatorConfig> = {}): Promise<Instance> => {
+    const instance = await startInstance(server, text, overrides)
+    instances.push(instance)
+    return instance
+  }
+  const ready = (instance: Instance, name: string, more: (found: DeploymentReport) => boolean = () => true) =>
+    instance.until(`${name} is ready`, async () => {
+      const found = await instance.deployment(name)
+      return found !== undefined && condition(found, 'Ready') === 'True' && more(found) && found
+    })
+
+  test('a deployment of the file gets a worker, a published record and its conditions', async () => {
+    const instance = await start(pair({ served: 'other' }))
+    const found = await ready(instance, 'fake')
+    expect(found.workers).toHaveLength(1)
+    expect(found.workers[0]).toMatchObject({ state: 'ready', current: true, version: 'fixture' })
+    expect(condition(found, 'WorkersReady')).toBe('True')
+    const records = await entries(reader, 'models')
+    expect(decode(ModelRecord, records.get('fake') ?? new Uint8Array())).toMatchObject({
+      servedNames: ['fake', 'other'],
+    })
+  })
+
+  test('a killed worker is started again, its registration is gone at once, and the restart is counted', async () => {
+    const instance = await start(pair())
+    const before = (await ready(instance, 'fake')).workers[0]
+    process.kill(before?.pid ?? 0, 'SIGKILL')
+    const after = await ready(instance, 'fake', ({ workers }) => workers[0]?.worker !== before?.worker)
+    expect(after.restarts).toBe(1)
+    expect([...(await entries(reader, 'workers')).keys()]).not.toContain(before?.worker)
+  })
+
+  test('a worker that always crashes is a crash loop that quotes its last words', async () => {
+    const instance = await start(pair({ context: 4001 }))
+    const found = await instance.until('a crash loop', async () => {
+      const now = await instance.deployment('fake')
+      return now !== undefined && reason(now, 'Degraded') === 'CrashLoop' && now
+    })
+    const message = found.status.conditions.find(({ type }) => type === 'Degraded')?.message
+    expect(message).toMatch(/exited with code 3 .*last words: the engine refused to start/)
+    expect(found.restarts).toBeLessThan(6)
+  })
+
+  test('an edit is rolled out with the new worker ready before the old one goes', async () => {
+    const instance = await start(pair())
+    const before = (await ready(instance, 'fake')).workers[0]
+    let readyFewest = 1
+    await instance.write(pair({ context: 1024 }))
+    await instance.until('the new worker alone', async () => {
+      const now = await instance.deployment('fake')
+      readyFewest = Math.min(readyFewest, now?.workers.filter(({ state }) => state === 'ready').length ?? 0)
+      return now?.workers.length === 1 && now.workers[0]?.current && now.workers[0].worker !== before?.worker
+    })
+    expect(readyFewest).toBe(1)
+    expect((await ready(instance, 'fake')).generation).toBe(2)
+  })
+
+  test('a revision that cannot start leaves the one before serving', async () => {
+    const instance = await start(pair())
+    await ready(instance, 'fake')
+    await instance.write(pair({ context: 4001 }))
+    const found = await instance.until('the crash', async () => {
+      const now = await instance.deployment('fake')
+      return now !== undefined && condition(now, 'Degraded') === 'True' && now
+    })
+    expect(condition(found, 'Ready')).toBe('True')
+    expect(found.workers.some(({ state, current }) => state === 'ready' && !current)).toBe(true)
+  })
+
+  test('a broken edit is named by file and line, changes nothing, and is forgotten once it is mended', async () => {
+    const instance = await start(pair())
+    const before = (await ready(instance, 'fake')).workers[0]
+    await instance.write(pair().replace('slots: 2', 'slotz: 2'))
+    await instance.until('the problem', async () => (await instance.status()).resources.problems.length > 0)
+    const { resources } = await instance.status()
+    expect(resources.problems[0]).toMatch(/resources\.yaml:8: spec\.engine\.slotz: no such field/)
+    await instance.write(pair({ served: 'mended' }))
+    const after = await ready(instance, 'fake', ({ servedNames }) => servedNames.includes('mended'))
+    expect(after.workers[0]?.worker).toBe(before?.worker)
+  })
+
+  test('a deleted deployment is drained and its record removed', async () => {
+    const instance = await start(`${pair()}---${pair({ name: 'second' })}`)
+    await ready(instance, 'second')
+    await instance.write(pair())
+    await instance.until('it is gone', async () => (await instance.deployment('second')) === undefined)
+    expect([...(await entries(reader, 'models')).keys()]).toEqual(['fake'])
+  })
+
+  test('a worker that does not end when it is asked is killed after its grace', async () => {
+    const instance = await start(`${pair()}---${pair({ name: 'second', context: 4003 })}`, { drainGraceMs: 300 })
+    await ready(instance, 'second')
+    await instance.write(pair())
+    await instance.until('it is gone', async () => (await instance.deployment('second')) === undefined)
+  })
+
+  test('SIGTERM drains everything: exit code 0, no worker, no record, no registration is left', async () => {
+    const instance = await start(pair({ replicas: 2 }))
+    const pids = (await ready(instance, 'fake', ({ workers }) => workers.length === 2)).workers.map(
+      ({ pid }) => pid ?? 0,
+    )
+    const gone = once(instance.child, 'exit')
+    instance.child.kill('SIGTERM')
+    expect(await gone).toEqual([0, null])
+    expect(pids.filter(isAlive)).toEqual([])
+    expect((await entries(reader, 'models')).size).toBe(0)
+    expect((await entries(reader, 'workers')).size).toBe(0)
+  })
+
+  test('workers do not outlive an operator that is killed', async () => {
+    const instance = await start(pair({ replicas: 2 }))
+    const pids = (await ready(instance, 'fake', ({ workers }) => workers.length === 2)).workers.map(
+      ({ pid }) => pid ?? 0,
+    )
+    const gone = once(instance.child, 'exit')
+    instance.child.kill('SIGKILL')
+    await gone
+    await instance.until('no worker is left', () => Promise.resolve(!pids.some(isAlive)))
+  })
+
+  test('NATS coming back without its files gets buckets, records and keys again', async () => {
+    const secret = `---
+apiVersion: v1
+kind: Secret
+type: paceline.dev/api-key
+metadata: { name: team-a }
+stringData: { key: sk-0123456789abcdef, tenant: team-a }
+`
+    const instance = await start(pair() + secret)
+    await ready(instance, 'fake')
+    await server.kill()
+    await server.start({ forgetFiles: true })
+    await instance.until('everything is published again', async () => {
+      const models = await entries(reader, 'models').catch(() => new Map())
+      const keys = await entries(reader, 'keys').catch(() => new Map())
+      return models.has('fake') && keys.size === 1
+    })
+  })
+
+  test('resources that cannot be read stop the start with every mistake at once', async () => {
+    const text = pair().replace('slots: 2', 'slotz: 2').replace('replicas: 1', 'replicas: many')
+    const folder = await mkdtemp(join(tmpdir(), 'paceline-operator-'))
+    const child = await spawnOperator(server, folder, text, {})
+    const words = { text: '' }
+    child.stderr?.on('data', (chunk: Buffer) => (words.text += chunk.toString()))
+    expect(await once(child, 'exit')).toEqual([1, null])
+    expect(words.text).toMatch(/:7: spec\.replicas: .*\n.*:8: spec\.engine\.slotz: /)
+    await rm(folder, { recursive: true, force: true })
+  })
+})
+
+async function spawnOperator(
+  server: NatsServer,
+  folder: string,
+  text: string,
+  overrides: Partial<OperatorConfig>,
+): Promise<ChildProcess> {
+  const resources = join(folder, 'resources.yaml')
+  await writeFile(resources, text)
+  const config = {
+    resources,
+    nats: { url: server.url, user: 'operator' },
+    stateDir: join(folder, 'state'),
+    cacheDir: join(folder, 'cache'),
+    routerUrl: 'http://127.0.0.1:8080',
+    workerMain: fixture,
+    ...overrides,
+  }
+  return spawn(process.execPath, [main], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      [operatorConfigVariable]: JSON.stringify(config),
+      [natsPasswordVariable]: server.passwords.operator,
+      [workerNatsPasswordVariable]: server.passwords.worker,
+    },
+  })
+}
+
+async function startInstance(server: NatsServer, text: string, overrides: Partial<OperatorConfig>): Promise<Instance> {
+  const folder = await mkdtemp(join(tmpdir(), 'paceline-operator-'))
+  const port = await freePort()
+  const child = await spawnOperator(server, folder, text, { http: { host: '127.0.0.1', port }, ...overrides })
+  const words = { text: '' }
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (words.text = (words.text + chunk.toString()).slice(-8_000)))
+  const resources = join(folder, 'resources.yaml')
+  const status = async () => OperatorStatus.parse(await (await fetch(`http://127.0.0.1:${port}/status`)).json())
+  const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
+    for (let attempt = 0; attempt < 300; attempt++) {
+      const found = await look().catch(() => undefined)
+      if (found !== undefined && found !== false) return found
+      await sleep(50)
+    }
+    const workers = await readFile(join(folder, 'state', 'workers.log'), 'utf8').catch(() => '')
+    throw new Error(`not within 15 s: ${what}\n${words.text}\n${workers.slice(-2_000)}`)
+  }
+  await until('the operator answers', async () => (await status()).natsConnected)
+  return {
+    folder,
+    resources,
+    child,
+    status,
+    until,
+    deployment: async (name) => (await status()).deployments.find((deployment) => deployment.name === name),
+    write: (content) => writeFile(resources, content),
+  }
+}
+
+/** What stands in a bucket now. */
+async function entries(bus: NatsBus, bucket: Bucket): Promise<Map<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const watch = await bus.watch(bucket, {
+    entry: ({ key, value }) => (value === null ? found.delete(key) : found.set(key, value)),
+    synced: resolve,
+  })
+  await promise
+  watch.unsubscribe()
+  return found
+}
+
+const condition = (found: DeploymentReport, type: ConditionType) =>
+  found.status.conditions.find((one) => one.type === type)?.status
+const reason = (found: DeploymentReport, type: ConditionType) =>
+  found.status.conditions.find((one) => one.type === type)?.reason
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
