@@ -43,7 +43,7 @@ export function natsCommand(settings: LocalSettings, paths: InstancePaths): Part
   return {
     title: 'nats',
     command: '/bin/sh',
-    args: ['-c', natsGuard, 'nats-guard', settings.natsServer, '-c', paths.natsConfiguration],
+    args: ['-c', natsGuard, 'nats-guard', settings.natsServer, '-c', paths.natsConfiguration, '-P', paths.natsPid],
     environment: settings.config.environment,
     logPath: join(paths.logs, 'nats.log'),
   }

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import { delay } from '#runtime/clock.ts'
+import { natsServerConfig } from '#runtime/natsServerConfig.ts'
 import type { Context } from '../context.ts'
 import { identify, signalProcess } from './identity.ts'
 import {
@@ -22,7 +23,6 @@ import {
   type PartName,
   writeInstance,
 } from './instance.ts'
-import { natsConfiguration } from './natsConfiguration.ts'
 import { type LocalSettings, operatorCommand, natsCommand, routerCommand } from './parts.ts'
 import { cutLog } from './logs.ts'
 import { type PartCommand, type PartEvent, Supervised } from './supervised.ts'
@@ -56,11 +56,11 @@ export class LocalPlatform {
 
   async start(): Promise<void> {
     const { natsPort, natsMonitorPort, passwords } = this.#settings
-    const text = natsConfiguration({
+    const text = natsServerConfig({
+      host: '127.0.0.1',
       port: natsPort,
       monitorPort: natsMonitorPort,
       storeDir: this.#paths.natsStore,
-      pidFile: this.#paths.natsPid,
       passwords,
     })
     writeFileSync(this.#paths.natsConfiguration, text, { mode: 0o600 })
