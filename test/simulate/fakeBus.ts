@@ -37,7 +37,7 @@ export interface FakeNetwork {
   /** As SIGSTOP: deliveries wait until `thaw`. Freeze its clock too. */
   freeze(name: string): void
   thaw(name: string): void
-  /** Sees everything that anybody publishes while connected, before it can be lost. */
+  /** Sees everything that anybody publishes, what is lost on its way too. */
   tap(see: (client: string, subject: string, payload: Uint8Array) => void): void
   /** Subjects that this client is subscribed to now. */
   subscriptions(name: string): string[]
@@ -170,12 +170,12 @@ class FakeClient implements Bus {
     this.#assertOpen()
     if (this.#gone) return
     this.#server.counts.published += 1
+    const copy = payload.slice()
+    for (const see of this.#server.taps) see(this.#name, subject, copy)
     if (this.#state !== 'connected') {
       this.#server.counts.publishedWhileDisconnected += 1
       return
     }
-    const copy = payload.slice()
-    for (const see of this.#server.taps) see(this.#name, subject, copy)
     this.#up.send(() => this.#server.route(subject, copy), { reliable: false })
   }
 

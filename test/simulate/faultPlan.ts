@@ -34,7 +34,7 @@ export function planFaults(random: Random, duringMs: number): FaultPlan {
     'disconnect-worker': random.int(0, 2),
     'disconnect-router': random.int(0, 1),
     partition: random.int(0, 1),
-    'server-restart': random.chance(0.4) ? random.int(1, 3) : 0,
+    'server-restart': random.chance(0.3) ? random.int(1, 3) : 0,
     'router-restart': random.chance(0.2) ? 1 : 0,
   }
   const planned = Object.entries(counts).flatMap(([kind, count]) =>
@@ -73,7 +73,7 @@ function planOne(random: Random, kind: FaultKind, atMs: number): PlannedFault {
       return {
         kind,
         atMs,
-        strike: (world) => world.restartServer({ downMs: forMs, spreadMs: 1_000, keepBuckets }),
+        strike: (world) => world.restartServer({ downMs: Math.min(forMs, 2_500), spreadMs: 1_000, keepBuckets }),
       }
     case 'router-restart':
       return { kind, atMs, strike: (world) => world.replaceRouter() }

@@ -28,7 +28,7 @@ beforeAll(async () => {
 async function runSeed(seed: number): Promise<RunResult> {
   return await withSeed(seed, async (random) => {
     const duringMs = random.pick([2_000, 6_000])
-    const perSecond = random.pick([4, 15, 40])
+    const perSecond = random.pick([4, 15, 30])
     const asks = asksOf(random.fork('asks'), shapes, { count: Math.ceil((duringMs / 1_000) * perSecond), perSecond })
     const faults = planFaults(random.fork('faults'), duringMs)
     const result = await run({ random: random.fork('run'), asks, faults, references })

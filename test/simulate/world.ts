@@ -212,6 +212,11 @@ export class World {
     ])
   }
 
+  /** Every slot that any worker of this run has had. */
+  get slotsTotal(): number {
+    return this.#options.slots * (this.#options.workers + this.troubled.size)
+  }
+
   readyWorkers(): number {
     return [...this.workers.keys()].filter((name) => this.witness.reports.get(name)?.state === 'ready').length
   }
