@@ -147,6 +147,8 @@ export const limits = {
     startTimeoutMs: 120_000,
     /** … and so is one that falls silent this long while NATS is connected (a long native call must not look like it). */
     silenceMs: 30_000,
+    /** A drained worker ends by itself at the end of its grace; it is killed this much later. */
+    killMarginMs: 2_000,
     /** Everything is looked at again this often, changed or not. */
     resyncMs: 10_000,
     /** Editors write in several steps: a change is read this long after the last one … */

@@ -25,7 +25,11 @@ export const OperatorConfig = z.strictObject({
   workerMain: z.string().min(1).optional(),
   /** Never fetch a model: only what the cache (or a `file://` source) holds. */
   offline: z.boolean().default(false),
-  drainGraceMs: z.int().min(0).default(limits.drain.graceMs),
+  /** A worker that was asked to drain is killed after this. */
+  drainGraceMs: z
+    .int()
+    .min(0)
+    .default(limits.drain.graceMs + limits.operator.killMarginMs),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
 })
 export type OperatorConfig = z.infer<typeof OperatorConfig>

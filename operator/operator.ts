@@ -230,7 +230,7 @@ function operatorOf(running: Running, watch: FileWatch, ports: OperatorPorts): O
 }
 
 /** What is allowed beyond the drain grace: for killing what did not end, and for the last writes. */
-const stopMarginMs = 5_000
+const stopMarginMs = 1_500
 const stopPollMs = 50
 
 async function stop(running: Running, watch: FileWatch, { settings, bus, clock, log }: OperatorPorts): Promise<void> {

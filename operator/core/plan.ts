@@ -175,7 +175,7 @@ function nextStep(
   if (missing > 0 && model.kind !== 'ready' && model.kind !== 'not-needed') return wait('model')
   if (starts || workers.some((worker) => worker.state === 'starting')) return wait('worker-ready')
   if (missing > 0) return wait(crashesOf(observed, desired) === null ? 'drained' : 'back-off')
-  if (actions.length > 0 || workers.length > desired.spec.replicas) return wait('drained')
+  if (workers.length > desired.spec.replicas) return wait('drained')
   return { kind: 'done' }
 }
 

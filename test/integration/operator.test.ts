@@ -27,6 +27,7 @@ const fixture = fileURLToPath(new URL('../../operator/local/fixtures/worker.ts',
 const main = fileURLToPath(new URL('../../operator/main.ts', import.meta.url))
 
 interface Instance {
+  readonly url: string
   readonly folder: string
   readonly resources: string
   readonly child: ChildProcess
@@ -210,6 +211,32 @@ stringData: { key: sk-0123456789abcdef, tenant: team-a }
     })
   })
 
+  test('the real worker with the simulated engine becomes ready, is rolled over and drains', async () => {
+    const real = fileURLToPath(new URL('../../gpu-worker/main.ts', import.meta.url))
+    const instance = await start(pair(), { workerMain: real })
+    const before = await ready(instance, 'fake')
+    expect(before).toMatchObject({ simulated: true, workers: [{ slots: { total: 2, busy: 0, waiting: 0 } }] })
+    expect(await (await fetch(before.workers[0]?.metricsUrl ?? '')).text()).toContain('vllm:num_requests_running')
+    await instance.write(pair({ context: 1024 }))
+    await ready(instance, 'fake', ({ workers }) => workers.length === 1 && workers[0]?.current === true)
+    const gone = once(instance.child, 'exit')
+    instance.child.kill('SIGTERM')
+    expect(await gone).toEqual([0, null])
+    expect((await entries(reader, 'workers')).size).toBe(0)
+  })
+
+  test('the metrics page shows what was done', async () => {
+    const instance = await start(pair())
+    await ready(instance, 'fake', ({ status }) => status.currentRevision !== '')
+    const page = await instance.until('the page says ready', async () => {
+      const text = await (await fetch(`${instance.url}/metrics`)).text()
+      return text.includes('paceline_operator_deployments{state="ready"} 1') && text
+    })
+    expect(page).toMatch(/paceline_operator_replicas\{deployment="fake",state="ready"\} 1/)
+    expect(page).toMatch(/paceline_operator_reconciles_total\{result="await-change"\} [1-9]/)
+    expect((await fetch(`${instance.url}/readyz`)).status).toBe(200)
+  })
+
   test('resources that cannot be read stop the start with every mistake at once', async () => {
     const text = pair().replace('slots: 2', 'slotz: 2').replace('replicas: 1', 'replicas: many')
     const folder = await mkdtemp(join(tmpdir(), 'paceline-operator-'))
@@ -258,7 +285,8 @@ async function startInstance(server: NatsServer, text: string, overrides: Partia
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => (words.text = (words.text + chunk.toString()).slice(-8_000)))
   const resources = join(folder, 'resources.yaml')
-  const status = async () => OperatorStatus.parse(await (await fetch(`http://127.0.0.1:${port}/status`)).json())
+  const url = `http://127.0.0.1:${port}`
+  const status = async () => OperatorStatus.parse(await (await fetch(`${url}/status`)).json())
   const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
     for (let attempt = 0; attempt < 300; attempt++) {
       const found = await look().catch(() => undefined)
@@ -270,6 +298,7 @@ async function startInstance(server: NatsServer, text: string, overrides: Partia
   }
   await until('the operator answers', async () => (await status()).natsConnected)
   return {
+    url,
     folder,
     resources,
     child,
