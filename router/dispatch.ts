@@ -34,7 +34,14 @@ export interface Attempt {
   accepted: boolean
   sentAt: number
   heardAt: number
-  abandoned: { readonly at: number; readonly reason: Cancel['reason'] } | null
+  abandoned: Abandoned | null
+}
+
+interface Abandoned {
+  readonly at: number
+  readonly reason: Cancel['reason']
+  /** When the worker was last told to stop. */
+  toldAt: number
 }
 
 export interface DispatchEvents {
@@ -119,9 +126,8 @@ export class Dispatcher {
     attempt.job.attempt = null
     attempt.job = null
     attempt.payloads = null
-    attempt.abandoned = { at: this.#clock.now(), reason }
-    attempt.heardAt = this.#clock.now()
-    this.#publishCancel(attempt, reason)
+    attempt.abandoned = { at: this.#clock.now(), reason, toldAt: 0 }
+    this.#publishCancel(attempt, attempt.abandoned)
   }
 
   /** A message from the router's stream subject: a frame, or a part of a large one. */
@@ -151,7 +157,7 @@ export class Dispatcher {
   recover(): void {
     const silent = new Map<WorkerId, Silent[]>()
     for (const attempt of this.#attempts.values()) {
-      if (attempt.abandoned !== null) this.#publishCancel(attempt, attempt.abandoned.reason)
+      if (attempt.abandoned !== null) this.#publishCancel(attempt, attempt.abandoned)
       // Not a re-send: a worker that never got the dispatch would call it lost.
       if (attempt.abandoned === null && !attempt.accepted) this.sendAgain(attempt)
       else this.#ask(silent, attempt)
@@ -177,15 +183,11 @@ export class Dispatcher {
     for (const { job, worker } of unanswered) if (job !== null) this.#events.unanswered(job, worker)
   }
 
-  #sweepAbandoned(
-    attempt: Attempt,
-    abandoned: NonNullable<Attempt['abandoned']>,
-    at: { now: number; silent: Map<WorkerId, Silent[]> },
-  ): void {
+  /** Still sending is no answer: only the end of the attempt is. */
+  #sweepAbandoned(attempt: Attempt, abandoned: Abandoned, at: { now: number; silent: Map<WorkerId, Silent[]> }): void {
     if (at.now - abandoned.at >= limits.router.abandonedMsMax) this.#end(attempt)
-    else if (at.now - attempt.heardAt >= limits.worker.resendAfterMs) {
-      attempt.heardAt = at.now
-      this.#publishCancel(attempt, abandoned.reason)
+    else if (at.now - abandoned.toldAt >= limits.worker.resendAfterMs) {
+      this.#publishCancel(attempt, abandoned)
       this.#ask(at.silent, attempt)
     }
   }
@@ -199,7 +201,9 @@ export class Dispatcher {
       if (attempt === undefined || attempt.worker.id !== frame.worker) continue
       attempt.heardAt = now
       const arrival = arrive(attempt.order, event.number)
-      if (arrival === 'deliver') this.#deliver(attempt, event)
+      // Of an attempt that was given up only the end matters, however much before it was lost.
+      const isEnd = attempt.job === null && event.kind === 'final'
+      if (arrival === 'deliver' || isEnd) this.#deliver(attempt, event)
       else if (arrival === 'duplicate') this.#metrics.duplicates.inc({})
       else if (attempt.order.askedAt === null) {
         gaps ??= new Map()
@@ -265,8 +269,9 @@ export class Dispatcher {
     }
   }
 
-  #publishCancel(attempt: Attempt, reason: Cancel['reason']): void {
-    const message: Cancel = { id: attempt.id, reason }
+  #publishCancel(attempt: Attempt, abandoned: Abandoned): void {
+    const message: Cancel = { id: attempt.id, reason: abandoned.reason }
+    abandoned.toldAt = this.#clock.now()
     this.#bus.publish(subjects.cancel(attempt.worker.id), encode(message))
   }
 
