@@ -43,136 +43,169 @@ interface Entry {
   cancelled: boolean
 }
 
-interface Owner {
-  pending: number
-  halted: boolean
-  frozen: boolean
-  held: Entry[]
-}
-
 /** Turns of the event loop after each timer. One runs all promises; the second what they started with `setImmediate`. */
 const turnsPerTimer = 2
 
 export function createFakeClock(startMs = 1_000): FakeClock {
-  const state = { now: startMs, order: 0 }
-  const queue = new TimerQueue()
-  const owners: Owner[] = []
+  return new SteppedClock(startMs)
+}
 
-  const add = (owner: Owner, ms: number, everyMs: number | null, action: () => void): Timer => {
-    if (owner.halted) return { cancel() {} }
-    const entry = { due: state.now + Math.max(0, ms), order: state.order++, everyMs, action, owner, cancelled: false }
-    owner.pending += 1
-    queue.add(entry)
-    return {
-      cancel() {
-        if (entry.cancelled) return
-        entry.cancelled = true
-        owner.pending -= 1
-      },
-    }
+/** What all processes share: now, and the queue of timers. */
+class Timeline {
+  readonly #queue = new TimerQueue()
+  #order = 0
+  now: number
+
+  constructor(startMs: number) {
+    this.now = startMs
   }
 
-  const fire = (entry: Entry): void => {
-    const { owner } = entry
-    if (entry.cancelled || owner.halted) return
-    if (owner.frozen) {
-      owner.held.push(entry)
+  /** Puts a timer (again) into the queue, behind those that are due at the same time. */
+  put(entry: Entry, due: number): void {
+    entry.due = due
+    entry.order = this.#order++
+    this.#queue.add(entry)
+  }
+
+  /** Runs the next timer that is due at `target` at the latest; false where there is none. */
+  runNext(target: number): boolean {
+    const entry = this.#queue.takeDue(target)
+    if (entry === null) return false
+    this.now = Math.max(this.now, entry.due)
+    entry.owner.fire(entry)
+    return true
+  }
+}
+
+/** One process's timers. */
+class Owner implements ProcessClock {
+  readonly name: string
+  readonly #timeline: Timeline
+  #pending = 0
+  #held: Entry[] = []
+  halted = false
+  frozen = false
+
+  constructor(name: string, timeline: Timeline) {
+    this.name = name
+    this.#timeline = timeline
+  }
+
+  get pending(): number {
+    return this.halted ? 0 : this.#pending
+  }
+
+  now(): number {
+    return this.#timeline.now
+  }
+
+  after(ms: number, action: () => void): Timer {
+    return this.#add(ms, null, action)
+  }
+
+  every(ms: number, action: () => void): Timer {
+    return this.#add(ms, ms, action)
+  }
+
+  halt(): void {
+    this.halted = true
+    this.#held = []
+  }
+
+  freeze(): void {
+    this.frozen = true
+  }
+
+  thaw(): void {
+    this.frozen = false
+    for (const entry of this.#held.splice(0)) this.#timeline.put(entry, this.#timeline.now)
+  }
+
+  fire(entry: Entry): void {
+    if (this.frozen) {
+      this.#held.push(entry)
       return
     }
     if (entry.everyMs === null) {
       entry.cancelled = true
-      owner.pending -= 1
-    } else {
-      entry.due = state.now + Math.max(entry.everyMs, 0.001)
-      entry.order = state.order++
-      queue.add(entry)
-    }
+      this.#pending -= 1
+      // An interval of nothing would stop time.
+    } else this.#timeline.put(entry, this.#timeline.now + Math.max(entry.everyMs, 0.001))
     entry.action()
   }
 
-  const runNext = (target: number): boolean => {
-    const entry = queue.takeDue(target)
-    if (entry === null) return false
-    state.now = Math.max(state.now, entry.due)
-    fire(entry)
-    return true
-  }
-
-  const createOwner = (): Owner => {
-    const owner = { pending: 0, halted: false, frozen: false, held: [] }
-    owners.push(owner)
-    return owner
-  }
-  const clockOf = (owner: Owner): Clock => ({
-    now: () => state.now,
-    after: (ms, action) => add(owner, ms, null, action),
-    every: (ms, action) => add(owner, ms, ms, action),
-  })
-
-  const process = (name: string): ProcessClock => {
-    const owner = createOwner()
-    return {
-      ...clockOf(owner),
-      name,
-      get pending() {
-        return owner.halted ? 0 : owner.pending
-      },
-      get frozen() {
-        return owner.frozen
-      },
-      halt() {
-        owner.halted = true
-        owner.held = []
-      },
-      freeze() {
-        owner.frozen = true
-      },
-      thaw() {
-        owner.frozen = false
-        const held = owner.held.splice(0)
-        for (const entry of held) {
-          entry.due = state.now
-          entry.order = state.order++
-          queue.add(entry)
-        }
-      },
+  #add(ms: number, everyMs: number | null, action: () => void): Timer {
+    if (this.halted) return { cancel() {} }
+    const entry: Entry = { due: 0, order: 0, everyMs, action, owner: this, cancelled: false }
+    this.#pending += 1
+    this.#timeline.put(entry, this.#timeline.now + Math.max(0, ms))
+    const cancel = () => {
+      if (entry.cancelled) return
+      entry.cancelled = true
+      this.#pending -= 1
     }
-  }
-
-  const runUntil = async (condition: () => boolean, msMax: number): Promise<boolean> => {
-    const target = state.now + msMax
-    await settle()
-    while (!condition()) {
-      if (!runNext(target)) {
-        state.now = target
-        return condition()
-      }
-      await settle()
-    }
-    return true
-  }
-
-  return {
-    ...clockOf(createOwner()),
-    process,
-    settle,
-    runUntil,
-    get pending() {
-      return owners.reduce((sum, owner) => sum + (owner.halted ? 0 : owner.pending), 0)
-    },
-    async advance(ms) {
-      await runUntil(() => false, ms)
-    },
-    advanceNow(ms) {
-      const target = state.now + ms
-      while (runNext(target));
-      state.now = target
-    },
+    return { cancel }
   }
 }
 
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < turnsPerTimer; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+class SteppedClock implements FakeClock {
+  readonly #timeline: Timeline
+  readonly #own: Owner
+  readonly #owners: Owner[] = []
+
+  constructor(startMs: number) {
+    this.#timeline = new Timeline(startMs)
+    this.#own = this.process('')
+  }
+
+  get pending(): number {
+    return this.#owners.reduce((sum, owner) => sum + owner.pending, 0)
+  }
+
+  now(): number {
+    return this.#timeline.now
+  }
+
+  after(ms: number, action: () => void): Timer {
+    return this.#own.after(ms, action)
+  }
+
+  every(ms: number, action: () => void): Timer {
+    return this.#own.every(ms, action)
+  }
+
+  process(name: string): Owner {
+    const owner = new Owner(name, this.#timeline)
+    this.#owners.push(owner)
+    return owner
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.runUntil(() => false, ms)
+  }
+
+  async runUntil(condition: () => boolean, msMax: number): Promise<boolean> {
+    const target = this.now() + msMax
+    await this.settle()
+    while (!condition()) {
+      if (!this.#timeline.runNext(target)) {
+        this.#timeline.now = target
+        return condition()
+      }
+      await this.settle()
+    }
+    return true
+  }
+
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < turnsPerTimer; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+
+  advanceNow(ms: number): void {
+    const target = this.now() + ms
+    while (this.#timeline.runNext(target));
+    this.#timeline.now = target
+  }
 }
 
 /** A binary heap by (due, order). Cancelled entries are dropped when they come up. */

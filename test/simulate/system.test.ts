@@ -25,8 +25,8 @@ beforeAll(async () => {
   references = await referencesOf(shapes, createRandom(43))
 })
 
-async function runSeed(seed: number): Promise<RunResult> {
-  return await withSeed(seed, async (random) => {
+function runSeed(seed: number): Promise<RunResult> {
+  return withSeed(seed, async (random) => {
     const duringMs = random.pick([2_000, 6_000])
     const perSecond = random.pick([4, 15, 30])
     const asks = asksOf(random.fork('asks'), shapes, { count: Math.ceil((duringMs / 1_000) * perSecond), perSecond })

@@ -15,6 +15,8 @@ import { question } from '../../bench/harness/prompts.ts'
 import { between, seeded } from '../../bench/harness/random.ts'
 import { contentOf } from '../../bench/harness/sse.ts'
 
+const probesMax = 16
+
 /** A slot for every stream and some for probes; 20 ms a step is a common pace. */
 export const deploymentsFor = (streams: number): Deployment[] => [
   {
@@ -66,7 +68,7 @@ interface Record {
 }
 
 export async function runNatsRestarts(platform: Platform, options: Options): Promise<NatsRestarts> {
-  const client = new HttpClient({ name: 'paceline', url: platform.url, model: 'sim' }, options.streams + 8)
+  const client = new HttpClient({ name: 'paceline', url: platform.url, model: 'sim' }, options.streams + probesMax + 2)
   const record: Record = { answers: [], probes: [], wrong: [], unclear: [], completed: 0 }
   const ending = new AbortController()
   const texts = await firstTexts(client, options)
@@ -124,16 +126,23 @@ async function askAgain(
   }
 }
 
-/** New requests all the time, one token each. */
+/** New requests all the time, one token each; one that waits (sent just before a kill) holds up no other. */
 async function probe(client: HttpClient, record: Record, ending: AbortSignal): Promise<void> {
-  const body = { messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 }
+  const open = new Set<Promise<void>>()
   while (!ending.aborted) {
-    const answer = await client.post(chatPath, body)
-    record.probes.push(answer)
-    const isGood = answer.status === 200 && answer.error === null
-    if (!isGood && !isClearRefusal(answer)) record.unclear.push(describe(answer))
-    await wait(20)
+    const one = probeOnce(client, record).finally(() => open.delete(one))
+    open.add(one)
+    await wait(50)
+    if (open.size > probesMax) await Promise.race(open)
   }
+  await Promise.all(open)
+}
+
+async function probeOnce(client: HttpClient, record: Record): Promise<void> {
+  const answer = await client.post(chatPath, { messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 })
+  record.probes.push(answer)
+  const isGood = answer.status === 200 && answer.error === null
+  if (!isGood && !isClearRefusal(answer)) record.unclear.push(describe(answer))
 }
 
 /** SIGKILL, a while without any server, and the same configuration and files again. */
