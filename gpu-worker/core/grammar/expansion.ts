@@ -1,0 +1,114 @@
+/**
+ * From schemas to alternatives: reads the keywords, follows references, multiplies combinations out.
+ *
+ * Refuses what a grammar cannot hold instead of passing over it. Bounded: the number of alternatives of one target, and chains of
+ * references that come back without having gone into a property or an item.
+ */
+import { type Alternative, anything, impossible, merge, type Target, type TypeName, typeNames } from './alternatives.ts'
+import { findOverlap } from './overlap.ts'
+import { child, member, type Place, refuse, type Schema, type SchemaDocument } from './schemaDocument.ts'
+import { readKeywords } from './keywords.ts'
+
+const alternativesMax = 256
+
+export interface ExpansionOptions {
+  /** Whether an object may have properties beyond the declared ones where the schema does not say. */
+  readonly undeclaredProperties: 'allow' | 'forbid'
+}
+
+export class Expansion {
+  readonly document: SchemaDocument
+  readonly options: ExpansionOptions
+  readonly #known = new Map<Place, Alternative[]>()
+
+  constructor(document: SchemaDocument, options: ExpansionOptions) {
+    this.document = document
+    this.options = options
+  }
+
+  /** What all places of the target allow together; empty: nothing. */
+  alternatives(target: Target): Alternative[] {
+    if (target === impossible || target.includes(impossible[0] ?? '')) return []
+    let found: Alternative[] = [anything]
+    for (const place of target) found = this.#product(found, this.#at(place, []), place)
+    return found
+  }
+
+  #at(place: Place, path: readonly Place[]): Alternative[] {
+    const known = this.#known.get(place)
+    if (known !== undefined) return known
+    if (path.includes(place)) refuse(place, '$ref', 'refers to itself without going into a property or an item')
+    const found = this.#read(place, this.document.at(place), [...path, place])
+    this.#known.set(place, found)
+    return found
+  }
+
+  #read(place: Place, schema: Schema, path: readonly Place[]): Alternative[] {
+    if (typeof schema === 'boolean') return schema ? [anything] : []
+    let found: Alternative[] = [{ ...anything, ...readKeywords(schema, place), origin: place }]
+    const reference = member(schema, '$ref')
+    if (reference !== undefined)
+      found = this.#product(found, this.#at(this.document.resolve(place, reference), path), place)
+    for (const [i] of listOf(schema, 'allOf', place).entries()) {
+      found = this.#product(found, this.#at(child(place, 'allOf', i), path), place)
+    }
+    for (const keyword of ['anyOf', 'oneOf'] as const) {
+      const list = listOf(schema, keyword, place)
+      if (list.length === 0) continue
+      const branches = list.map((_, i) => this.#at(child(place, keyword, i), path))
+      if (keyword === 'oneOf') this.#checkOneOf(branches, place)
+      found = this.#product(found, branches.flat(), place)
+    }
+    if (member(schema, 'unevaluatedProperties') === false) {
+      found = found.map((one) => ({ ...one, additional: one.additional === 'unsaid' ? 'none' : one.additional }))
+    }
+    if (member(schema, 'nullable') === true)
+      found = [...found, { ...anything, types: new Set<TypeName>(['null']), origin: place }]
+    return found.filter(
+      (one) => one.values === null || [...one.values].some((value) => one.types.has(typeOf(value, one))),
+    )
+  }
+
+  /** A grammar can only offer the branches; that no second one holds as well must be certain beforehand. */
+  #checkOneOf(branches: readonly Alternative[][], place: Place): void {
+    const overlap = findOverlap(branches, this)
+    if (overlap !== null) {
+      refuse(
+        place,
+        'oneOf',
+        `has branches ${overlap.join(' and ')} that one value may satisfy together; use anyOf, or give them different types or constants`,
+      )
+    }
+  }
+
+  #product(left: readonly Alternative[], right: readonly Alternative[], place: Place): Alternative[] {
+    const found: Alternative[] = []
+    for (const a of left) {
+      for (const b of right) {
+        const merged = merge(a, b)
+        if (merged.kind === 'inexpressible')
+          refuse(place, merged.keyword, 'is combined with another one, which a grammar cannot express')
+        if (merged.kind === 'merged') found.push(merged.alternative)
+        if (found.length > alternativesMax) refuse(place, '', `combines to more than ${alternativesMax} alternatives`)
+      }
+    }
+    return found
+  }
+}
+
+function listOf(schema: Readonly<Record<string, unknown>>, keyword: string, place: Place): readonly unknown[] {
+  const list = member(schema, keyword)
+  if (list === undefined) return []
+  if (!Array.isArray(list) || list.length === 0) return refuse(place, keyword, 'must be a list of schemas')
+  return list
+}
+
+/** The type a JSON text has, as far as the alternative distinguishes. */
+function typeOf(text: string, one: Alternative): TypeName {
+  const value: unknown = JSON.parse(text)
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  if (typeof value === 'number') return one.types.has('integer') && Number.isInteger(value) ? 'integer' : 'number'
+  const name = typeof value
+  return typeNames.find((type) => type === name) ?? 'object'
+}
