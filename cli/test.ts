@@ -37,7 +37,7 @@ export async function test(args: readonly string[], context: Context): Promise<n
 }
 
 /** `--project unit --project tidy` needs no tools; anything else may. */
-function needsSetUp(args: readonly string[]): boolean {
+export function needsSetUp(args: readonly string[]): boolean {
   const named = args.flatMap((arg, index) => {
     if (arg.startsWith('--project=')) return [arg.slice('--project='.length)]
     return arg === '--project' ? [args[index + 1] ?? ''] : []

@@ -36,7 +36,7 @@ export function reasonsIn(source: string): Map<string, string> {
     // The file's own header and what stands between sections belong to no bound.
     if (named !== undefined || line.startsWith('export')) comment = ''
     const text = /^\s*(?:\/\*\*|\*)\s?(.*?)\s*(?:\*\/)?$/.exec(line)?.[1]
-    if (text !== undefined) comment = `${comment} ${text}`.trim()
+    if (text !== undefined && text !== '/') comment = `${comment} ${text}`.trim()
     const bound = /^ {4}(\w+):/.exec(line)?.[1]
     if (bound === undefined) continue
     if (comment !== '') reasons.set(`${section}.${bound}`, comment)

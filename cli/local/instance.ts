@@ -43,7 +43,7 @@ export interface InstancePaths {
   readonly logs: string
 }
 
-export function instancePaths(context: Context, port: number): InstancePaths {
+export function instancePaths(context: Pick<Context, 'config'>, port: number): InstancePaths {
   const folder = join(context.config.cacheDir, 'run', String(port))
   return {
     folder,
@@ -98,7 +98,7 @@ export function releaseInstance(paths: InstancePaths): void {
 }
 
 /** Ports with a record whose owner lives. */
-export function livingInstances(context: Context): number[] {
+export function livingInstances(context: Pick<Context, 'config'>): number[] {
   const run = join(context.config.cacheDir, 'run')
   const names = existsSync(run) ? readdirSync(run).filter((name) => /^\d+$/.test(name)) : []
   return names.map(Number).filter((port) => {

