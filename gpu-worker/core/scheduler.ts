@@ -8,8 +8,8 @@
  *
  * `planMoves`: in the split layout one micro-batch takes consecutive sequence ids with equal token counts, and each gap costs
  * another pass over all weights (measured 1.5 to 1.8 times the step). A finished sequence therefore leaves its hole to the next
- * waiting request, and where none waits the highest sequence moves into it, if copying its state costs less than the
- * steps that it saves.
+ * waiting request, and where none waits another sequence moves into it, if copying its state costs less than the steps that it
+ * saves.
  */
 import assert from 'node:assert/strict'
 import type { Slot } from '../modelRunner.ts'
@@ -117,29 +117,38 @@ export interface MoveCosts {
 export const moveHorizonSteps = 16
 
 /**
- * The move worth most now, or null. The caller has already given holes to waiting requests. One move per step keeps the pause
- * short; the next step plans the next one.
+ * The next move towards consecutive ids, or null. The caller has already given holes to waiting requests. One move per step keeps
+ * the pause short; the next step plans the next one. Sequences outside of the fullest window of ids move into its holes,
+ * cheapest first, if all of them together cost less than the coming steps save.
  */
 export function planMove(views: readonly SlotView[], costs: MoveCosts): Move | null {
-  const last = views.reduce<SlotView | null>((a, b) => (a === null || b.slot > a.slot ? b : a), null)
-  const hole = lowestHole(views)
-  if (last === null || hole === null || hole > last.slot) return null
-  const slots = views.map((view) => view.slot)
+  const taken = new Set(views.map((view) => view.slot))
+  const slots = [...taken].sort((a, b) => a - b)
   const before = passesMs(slots, costs)
-  const after = passesMs([...slots.filter((slot) => slot !== last.slot), hole], costs)
-  const gainMs = (before - after) * moveHorizonSteps
-  return gainMs > costs.copyMs(last.computed) ? { from: last.slot, to: hole } : null
+  const after = costs.stepMs(views.length)
+  if (views.length < 2 || before <= after) return null
+  const start = fullestWindow(slots)
+  const isOutside = (slot: Slot) => slot < start || slot >= start + views.length
+  const outside = views.filter((view) => isOutside(view.slot)).sort((a, b) => a.computed - b.computed)
+  const copyMs = outside.reduce((sum, view) => sum + costs.copyMs(view.computed), 0)
+  const [cheapest] = outside
+  if (cheapest === undefined || (before - after) * moveHorizonSteps <= copyMs) return null
+  let hole = start
+  while (taken.has(hole)) hole += 1
+  return { from: cheapest.slot, to: hole }
 }
 
-function lowestHole(views: readonly SlotView[]): Slot | null {
-  const taken = new Set(views.map((view) => view.slot))
-  for (let slot = 0; slot < views.length; slot++) if (!taken.has(slot)) return slot
-  return null
+/** Where the window of as many ids as there are sequences starts that holds most of them; the lowest where several do. */
+function fullestWindow(slots: readonly Slot[]): Slot {
+  const width = slots.length
+  const countFrom = (start: Slot) => slots.filter((slot) => slot >= start && slot < start + width).length
+  // A fullest window can always be shifted to start at a taken id, or, to keep it inside the slots, at one that ends at the last.
+  const starts = slots.map((slot) => Math.min(slot, Math.max(0, (slots.at(-1) ?? 0) - width + 1)))
+  return starts.reduce((best, start) => (countFrom(start) > countFrom(best) ? start : best), starts[0] ?? 0)
 }
 
 /** One pass over the weights for each run of consecutive ids. */
-function passesMs(slots: readonly Slot[], costs: MoveCosts): number {
-  const sorted = slots.toSorted((a, b) => a - b)
+function passesMs(sorted: readonly Slot[], costs: MoveCosts): number {
   let ms = 0
   let rows = 0
   for (const [i, slot] of sorted.entries()) {

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { observeThreads, startThreads, type ThreadState } from './threads.ts'
+
+interface Machine {
+  /** What a step takes with so many threads, relative to the curve (which was measured with 2 threads alone). */
+  ratio(threads: number): number
+}
+const alone: Machine = { ratio: (threads) => (threads === 2 ? 1 : 1.9) }
+const besideNeighbour: Machine = { ratio: (threads) => (threads === 2 ? 4.8 : 1.9) }
+
+function run(state: ThreadState, machine: Machine, options: { from: number; steps: number; stepMs?: number }) {
+  const { from, steps, stepMs = 20 } = options
+  const seen: number[] = []
+  let now = from
+  for (let i = 0; i < steps; i++) {
+    now += stepMs
+    state = observeThreads(state, { ratio: machine.ratio(state.threads), now }, { threadsMax: 2 })
+    seen.push(state.threads)
+  }
+  return { state, now, seen }
+}
+
+test('alone on the machine all threads stay, and trying fewer costs under 2% of the steps', () => {
+  const { state, seen } = run(startThreads(2, 0), alone, { from: 0, steps: 10_000 })
+  expect(state.threads).toBe(2)
+  expect(seen.filter((threads) => threads === 1).length).toBeLessThan(200)
+})
+
+test('beside a busy neighbour it falls to one thread within two seconds', () => {
+  const { state } = run(startThreads(2, 0), besideNeighbour, { from: 0, steps: 100 })
+  expect(state.threads).toBe(1)
+})
+
+test('a neighbour that arrives later is noticed, and when it leaves the threads come back', () => {
+  const start = run(startThreads(2, 0), alone, { from: 0, steps: 500 })
+  const noisy = run(start.state, besideNeighbour, { from: start.now, steps: 100 })
+  expect(noisy.state.threads).toBe(1)
+  const quiet = run(noisy.state, alone, { from: noisy.now, steps: 10_000 })
+  expect(quiet.state.threads).toBe(2)
+})
+
+test('a difference within the noise changes nothing', () => {
+  const flat: Machine = { ratio: (threads) => (threads === 2 ? 1 : 0.97) }
+  expect(run(startThreads(2, 0), flat, { from: 0, steps: 2_000 }).state.threads).toBe(2)
+})
+
+test('with one CPU nothing is ever tried', () => {
+  const state = startThreads(1, 0)
+  expect(observeThreads(state, { ratio: 9, now: 99_999 }, { threadsMax: 1 })).toBe(state)
+})
