@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { DispatchId, TenantId } from '#contracts/ids.ts'
 import type { Dispatch } from '#contracts/messages.ts'
 import { subjects } from '#contracts/subjects.ts'
-import { expectAllEnded, promptOf, recording, router, sampling, Stand, type StandOptions } from './workerStand.ts'
+import { expectAllEnded, promptOf, recording, router, sampling, Stand, type StandOptions } from './worker.fixture.ts'
 
 describe('text does not depend on company', () => {
   const ask = (stand: Stand, from: number, more: Partial<Dispatch> = {}) =>

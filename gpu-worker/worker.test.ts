@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { DispatchId } from '#contracts/ids.ts'
 import type { Dispatch } from '#contracts/messages.ts'
 import { encode } from '#runtime/messages.ts'
-import { expectAllEnded, promptOf, sampling, Stand, workerId } from './workerStand.ts'
+import { expectAllEnded, promptOf, sampling, Stand, workerId } from './worker.fixture.ts'
 
 describe('a request', () => {
   test('is accepted at once, streams its tokens and ends once with its usage', async () => {
