@@ -18,18 +18,18 @@ const otherwise = [
   'the request is not valid HTTP/1.1; check its head and the length of its body',
 ] as const
 
-/** Connections with an answer under way. */
+/** The newest response of each connection. */
 export class AnsweringSockets {
-  readonly #sockets = new WeakSet<object>()
+  readonly #responses = new WeakMap<object, ServerResponse>()
 
   begin(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request
-    this.#sockets.add(socket)
-    response.on('finish', () => this.#sockets.delete(socket))
+    this.#responses.set(request.socket, response)
   }
 
+  /** Part of an answer was sent and the rest is to come: nothing else may be written there. */
   has(socket: Duplex): boolean {
-    return this.#sockets.has(socket)
+    const response = this.#responses.get(socket)
+    return response !== undefined && response.headersSent && !response.writableFinished
   }
 }
 

@@ -24,6 +24,8 @@ export interface FakeWorkerOptions {
   readonly stepMs?: number
   /** Tokens of an answer; default: what was asked for, else 4. */
   readonly tokens?: number
+  /** Text of token i; default `t<i> `. */
+  readonly text?: (index: number) => string
 }
 
 interface Running {
@@ -164,7 +166,7 @@ export class FakeWorker {
     const isLast = running.sent >= tokens
     const choices: ChoiceDelta[] = Array.from({ length: dispatch.choices }, (_, index) => ({
       index,
-      text: `t${running.sent - 1} `,
+      text: this.#options.text?.(running.sent - 1) ?? `t${running.sent - 1} `,
       tokens: [running.sent],
       ...(isLast ? { finish: 'length' as const } : {}),
     }))
