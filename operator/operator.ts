@@ -21,8 +21,9 @@ import { WorkerLog } from './local/workerLog.ts'
 import { createOperatorMetrics, Gauges, type OperatorMetrics } from './metrics.ts'
 import { type ModelStore, openModelStore } from './models/store.ts'
 import { Publisher } from './publish.ts'
-import { createQueue, type Queue, type Requeue } from './queue.ts'
-import { reconcile, type World } from './reconcile.ts'
+import type { Queue } from './queue.ts'
+import { createKeysQueue, createReconcileQueue } from './queues.ts'
+import type { World } from './reconcile.ts'
 import { Reports } from './reports.ts'
 import { operatorStatus } from './statusPage.ts'
 
@@ -102,8 +103,8 @@ async function assemble(ports: OperatorPorts): Promise<Running> {
     drainGraceMs: settings.config.drainGraceMs,
     onRestart: (deployment) => metrics.restarts.inc({ deployment }),
   }
-  const queue = createQueue<DeploymentName>({ clock, random, run: (name) => runReconcile(world, metrics, name) })
-  const keysQueue = createQueue<'keys'>({ clock, random, run: () => syncKeys(publisher, log) })
+  const queue = createReconcileQueue(world, metrics, random)
+  const keysQueue = createKeysQueue(world, random)
   const addAll = () => {
     for (const name of new Set([...platform.names(), ...publisher.names()])) queue.add(name)
   }
@@ -122,7 +123,7 @@ function createPlatform({ settings, clock, epochMs, random, log }: OperatorPorts
     random,
     workerLog: new WorkerLog(join(config.stateDir, 'workers.log'), log),
     log,
-    readySince: (worker) => reports.of(worker)?.readySince ?? null,
+    lastHeard: (worker) => reports.of(worker),
   })
 }
 
@@ -151,31 +152,6 @@ function connectEvents(running: Running, { bus, clock, log }: OperatorPorts): vo
   })
   clock.every(limits.operator.resyncMs, addAll)
   addAll()
-}
-
-async function runReconcile(world: World, metrics: OperatorMetrics, name: DeploymentName): Promise<Requeue> {
-  const startedAt = world.clock.now()
-  const requeue = await reconcile(world, name).catch((error: unknown): Requeue => {
-    // A bug in one deployment's reconcile must not take the workers of all others down with the operator.
-    world.log.error({ deployment: name, error }, 'reconcile failed unexpectedly')
-    return { kind: 'back-off', reason: 'bug' }
-  })
-  metrics.reconciles.inc({ result: requeue.kind })
-  metrics.reconcileSeconds.observe({}, (world.clock.now() - startedAt) / 1_000)
-  if (requeue.kind === 'back-off' || requeue.kind === 'stalled')
-    world.log.warn({ deployment: name, result: requeue.kind, reason: requeue.reason }, 'reconcile is not through')
-  return requeue
-}
-
-async function syncKeys(publisher: Publisher, log: Log): Promise<Requeue> {
-  try {
-    await publisher.syncKeys()
-    return { kind: 'await-change' }
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    log.warn({ error }, 'API keys are not published yet')
-    return { kind: 'back-off', reason: error.message }
-  }
 }
 
 async function removeRegistration(publisher: Publisher, worker: WorkerId, log: Log): Promise<void> {

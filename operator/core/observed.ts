@@ -88,8 +88,10 @@ export type WorkerState = 'starting' | 'ready' | 'unresponsive' | 'draining'
 /** How a worker stands, from what it last said and how long ago. */
 export function stateOf(worker: ObservedWorker, busConnectedSince: number | null, now: number): WorkerState {
   const said = worker.report?.state
-  if (worker.drainAskedAt !== null || said === 'draining' || said === 'stopped') return 'draining'
+  if (worker.drainAskedAt !== null) return 'draining'
   if (busConnectedSince !== null && isSilent(worker, busConnectedSince, now)) return 'unresponsive'
+  // Somebody else asked it to end.
+  if (said === 'draining' || said === 'stopped') return 'draining'
   return said === 'ready' ? 'ready' : 'starting'
 }
 

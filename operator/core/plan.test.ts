@@ -205,7 +205,8 @@ describe('a deleted deployment', () => {
   })
 })
 
-test('a worker that drains of its own accord is replaced at once', () => {
+test('a worker that drains of its own accord is replaced at once, and killed where it falls silent over it', () => {
   const workers = [workerOf('w', revision, { said: 'draining' })]
   expect(plannedFor({ desired, workers })).toEqual([`start ${revision}`])
+  expect(plannedFor({ desired: null, workers }, limits.operator.silenceMs)).toEqual(['kill w unresponsive'])
 })

@@ -23,5 +23,9 @@ test('a native crash has no JSON: its last line is quoted as it is', () => {
 
 test('silence is not quoted, and a program that cannot be started says so', () => {
   expect(describeEnd(end)).toBe('exited with code 1 after 1.2 s')
+  const routine = ['{"level":"info","msg":"engine ready"}', ' ']
+  expect(describeEnd({ ...end, code: null, signal: 'SIGKILL', lines: routine })).toBe(
+    'was ended by SIGKILL after 1.2 s',
+  )
   expect(describeEnd({ ...end, spawnError: 'ENOENT' })).toBe('could not be started: ENOENT')
 })

@@ -20,21 +20,26 @@ export function describeEnd(end: ProcessEnd): string {
   return `${how} after ${(end.ageMs / 1_000).toFixed(1)} s${tail}`
 }
 
-/** The last line that reports an error, else the last line at all (a native crash prints no JSON). */
+/** The last line that reports an error, else the last that is no log line at all: a native crash prints no JSON. */
 function lastWords(lines: readonly string[]): string {
-  const said = lines.map(sayingOf).filter(({ text }) => text !== '')
-  const words = said.findLast(({ isError }) => isError) ?? said.at(-1)
+  const said = lines.map(sayingOf)
+  const words = said.findLast(({ kind }) => kind === 'error') ?? said.findLast(({ kind }) => kind === 'plain')
   return (words?.text ?? '').slice(0, wordsCharactersMax)
 }
 
-function sayingOf(line: string): { text: string; isError: boolean } {
+interface Saying {
+  readonly kind: 'error' | 'plain' | 'routine'
+  readonly text: string
+}
+
+function sayingOf(line: string): Saying {
   const record = parseRecord(line)
-  if (record === null) return { text: line.trim(), isError: /\berror\b/i.test(line) }
+  if (record === null) return { kind: line.trim() === '' ? 'routine' : 'plain', text: line.trim() }
   const message = typeof record.msg === 'string' ? record.msg : ''
   const { error } = record
   const cause = error !== null && typeof error === 'object' && 'message' in error ? String(error.message) : ''
   const isError = record.level === 'error' || record.level === 'fatal'
-  return { text: [message, cause].filter((part) => part !== '').join(': '), isError }
+  return { kind: isError ? 'error' : 'routine', text: [message, cause].filter((part) => part !== '').join(': ') }
 }
 
 function parseRecord(line: string): Record<string, unknown> | null {

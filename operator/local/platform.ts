@@ -11,6 +11,7 @@ import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
 import { type Crashes, type Desired, modelFileOf } from '../core/observed.ts'
 import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
+import type { Heard } from '../reports.ts'
 import { desiredOf, type Known, merge } from './desired.ts'
 import { type ProcessSettings, type WorkerEnded, WorkerProcesses } from './processes.ts'
 import type { Resources } from './resources.ts'
@@ -26,8 +27,8 @@ export interface LocalPlatformOptions {
   readonly random: () => number
   readonly workerLog: WorkerLog
   readonly log: Log
-  /** Since when a worker has been ready, from its reports; null: it is not. */
-  readonly readySince: (worker: WorkerId) => number | null
+  /** What a worker last said of itself. */
+  readonly lastHeard: (worker: WorkerId) => Heard | null
 }
 
 interface Memory {
@@ -153,10 +154,13 @@ export class LocalPlatform implements Platform {
   }
 
   #ended(ended: WorkerEnded): void {
-    const { clock, random, log, readySince } = this.#options
-    const since = readySince(ended.worker)
+    const { clock, random, log, lastHeard } = this.#options
+    const heard = lastHeard(ended.worker)
+    const since = heard?.readySince ?? null
     const fields = { worker: ended.worker, pid: ended.pid, code: ended.code, end: ended.message }
-    if (ended.asked) log.info(fields, 'worker ended')
+    // Somebody else may have told it to drain, and it did: that is no crash.
+    const drained = ended.code === 0 && (heard?.report.state === 'draining' || heard?.report.state === 'stopped')
+    if (ended.asked || drained) log.info(fields, 'worker ended')
     else {
       const memory = this.#remember(ended.deployment)
       const message = `worker ${ended.worker} ${ended.message}`

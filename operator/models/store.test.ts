@@ -94,7 +94,7 @@ describe('a download that is interrupted', () => {
   })
 
   test('is resumed by the next process, from another mirror', async () => {
-    await using broken = await serveContent(content, { breakAfterBytes: 1_000_000, breaks: 1 })
+    await using broken = await serveContent(content, { pauseAfterBytes: 1_000_000 })
     const first = await openStore()
     first.fetch(from(broken.url))
     while ((await stat(cachedFile(`${sha256}.part`)).catch(() => null)) === null) await new Promise(setImmediate)
@@ -227,7 +227,7 @@ test('a lock that nobody touches any more is taken over even where its process n
 }, 20_000)
 
 test('while it is fetched the state tells how far it is', async () => {
-  await using server = await serveContent(content, { breakAfterBytes: 1_000_000, breaks: 1 })
+  await using server = await serveContent(content, { pauseAfterBytes: 1_000_000 })
   const store = await openStore()
   const file = from(server.url)
   store.fetch(file)

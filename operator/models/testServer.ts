@@ -10,6 +10,8 @@ export interface Misbehaviour {
   /** Breaks the connection after this many bytes of each answer, this many times. */
   readonly breakAfterBytes?: number
   readonly breaks?: number
+  /** Sends this many bytes and then nothing, with the connection open. */
+  readonly pauseAfterBytes?: number
   readonly ignoreRange?: boolean
   /** Serves this instead, this many times. */
   readonly wrongContent?: Buffer
@@ -65,6 +67,8 @@ function answer(
   const length = misbehaviour.noLength ? {} : { 'content-length': body.length }
   response.writeHead(from > 0 ? 206 : 200, { ...length, ...range })
   if (misbehaviour.stalls) return response.flushHeaders()
+  if (misbehaviour.pauseAfterBytes !== undefined)
+    return void response.write(body.subarray(0, misbehaviour.pauseAfterBytes))
   const limit = count <= breaks ? misbehaviour.breakAfterBytes : undefined
   if (limit === undefined || limit >= body.length) return void response.end(body)
   response.write(body.subarray(0, limit), () => setImmediate(() => response.destroy()))

@@ -104,6 +104,15 @@ describe.skipIf(program === null)('an operator process', () => {
     expect([...(await entries(reader, 'workers')).keys()]).not.toContain(before?.worker)
   })
 
+  test('a worker that somebody else tells to end is replaced, and that is no crash', async () => {
+    const instance = await start(pair())
+    const before = (await ready(instance, 'fake')).workers[0]
+    process.kill(before?.pid ?? 0, 'SIGTERM')
+    const after = await ready(instance, 'fake', ({ workers }) => workers[0]?.worker !== before?.worker)
+    expect(after).toMatchObject({ restarts: 0, workers: [{ state: 'ready' }] })
+    expect(condition(after, 'Degraded')).toBe('False')
+  })
+
   test('a worker that always crashes is a crash loop that quotes its last words', async () => {
     const instance = await start(pair({ context: 4001 }))
     const found = await instance.until('a crash loop', async () => {
@@ -288,13 +297,13 @@ async function startInstance(server: NatsServer, text: string, overrides: Partia
   const url = `http://127.0.0.1:${port}`
   const status = async () => OperatorStatus.parse(await (await fetch(`${url}/status`)).json())
   const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-    for (let attempt = 0; attempt < 300; attempt++) {
+    for (let attempt = 0; attempt < 800; attempt++) {
       const found = await look().catch(() => undefined)
       if (found !== undefined && found !== false) return found
       await sleep(50)
     }
     const workers = await readFile(join(folder, 'state', 'workers.log'), 'utf8').catch(() => '')
-    throw new Error(`not within 15 s: ${what}\n${words.text}\n${workers.slice(-2_000)}`)
+    throw new Error(`not within 40 s: ${what}\n${words.text}\n${workers.slice(-2_000)}`)
   }
   await until('the operator answers', async () => (await status()).natsConnected)
   return {

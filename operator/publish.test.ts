@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { beforeEach, expect, test } from 'vitest'
+import { DeploymentName } from '#contracts/ids.ts'
+import { ApiKeySecret, apiKeySecretType } from '#contracts/resources/apiKey.ts'
+import { silentLog } from '#runtime/log.ts'
+import { encode } from '#runtime/messages.ts'
+import { createFakeNetwork, type FakeNetwork } from '#test/simulate/fakeBus.ts'
+import { createFakeClock, type FakeClock } from '#test/simulate/fakeClock.ts'
+import { createRandom } from '#test/simulate/random.ts'
+import { recordOf } from './core/record.ts'
+import { desiredFor, observedOf, specOf } from './core/testing.ts'
+import { Publisher } from './publish.ts'
+
+const name = DeploymentName.parse('smol')
+const record = recordOf(observedOf(), desiredFor(specOf()), 0)
+const secretOf = (key: string, fields: object = {}) =>
+  ApiKeySecret.parse({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: apiKeySecretType,
+    metadata: { name: 'x' },
+    stringData: { key, tenant: 'team', ...fields },
+  })
+const hash = (key: string) => createHash('sha256').update(key).digest('hex')
+
+let clock: FakeClock
+let network: FakeNetwork
+const listed: string[] = []
+beforeEach(() => {
+  clock = createFakeClock()
+  network = createFakeNetwork({ clock, random: createRandom(1) })
+  listed.length = 0
+})
+
+async function through<T>(work: Promise<T>): Promise<T> {
+  await clock.advance(100)
+  return work
+}
+
+async function opened(): Promise<Publisher> {
+  const bus = network.connect('operator')
+  const publisher = new Publisher({ bus, log: silentLog, onListed: (bucket) => listed.push(bucket) })
+  await through(publisher.open())
+  return publisher
+}
+
+test('what an earlier operator left is known once the buckets are open', async () => {
+  network.buckets.put('models', 'smol', encode(record))
+  const publisher = await opened()
+  expect(publisher.names()).toEqual([name])
+  expect(publisher.recordOf(name)).toEqual(record)
+  await through(publisher.removeRecord(name))
+  expect(network.buckets.keys('models')).toEqual([])
+})
+
+test('a record of another form counts as not there, so that it is written anew', async () => {
+  network.buckets.put('models', 'smol', encode({ deployment: 'smol' }))
+  const publisher = await opened()
+  expect(publisher.recordOf(name)).toBeNull()
+})
+
+test('keys are published by their hash only, and the bucket is never empty while they are exchanged', async () => {
+  const publisher = await opened()
+  publisher.setKeys([secretOf('old-key-0123456789')])
+  await through(publisher.syncKeys())
+  expect(network.buckets.keys('keys')).toEqual([hash('old-key-0123456789')])
+  const sizes: number[] = []
+  const watcher = network.connect('router')
+  const there = new Set<string>()
+  await through(
+    watcher.watch('keys', {
+      entry: ({ key, value }) => {
+        if (value === null) there.delete(key)
+        else there.add(key)
+        sizes.push(there.size)
+      },
+      synced: () => undefined,
+    }),
+  )
+  publisher.setKeys([secretOf('new-key-0123456789')])
+  await through(publisher.syncKeys())
+  await clock.advance(100)
+  expect([...there]).toEqual([hash('new-key-0123456789')])
+  expect(Math.min(...sizes)).toBeGreaterThan(0)
+})
+
+test('a key whose weight changed is written again, one that did not is left alone', async () => {
+  const publisher = await opened()
+  publisher.setKeys([secretOf('a-key-0123456789ab'), secretOf('b-key-0123456789ab')])
+  await through(publisher.syncKeys())
+  const written: string[] = []
+  network.tap((client, subject) => {
+    if (client === 'operator' && subject.includes('keys')) written.push(subject)
+  })
+  const before = network.counts.published
+  publisher.setKeys([secretOf('a-key-0123456789ab', { weight: 3 }), secretOf('b-key-0123456789ab')])
+  await through(publisher.syncKeys())
+  await through(publisher.syncKeys())
+  expect(network.counts.published - before).toBeLessThanOrEqual(1)
+})
+
+test('a server that lost its files is noticed: every bucket is listed again and known to be empty', async () => {
+  const publisher = await opened()
+  await through(publisher.putRecord(name, record))
+  listed.length = 0
+  network.restartServer({ downMs: 50, spreadMs: 0, keepBuckets: false })
+  await clock.advance(5_000)
+  expect(listed.sort()).toEqual(['keys', 'models'])
+  expect(publisher.recordOf(name)).toBeNull()
+})
