@@ -5,6 +5,7 @@
  * unions) already worked in. Sub-schemas stay places: `Target`, a set of places that must all hold, is expanded when needed, so
  * recursive schemas stay finite.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Place } from './schemaDocument.ts'
 
 export const typeNames = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'] as const
@@ -65,6 +66,19 @@ export const anything: Alternative = {
   propertiesMin: 0,
   propertiesMax: Number.POSITIVE_INFINITY,
   origin: '#',
+}
+
+/** Nothing but types (and values) is limited: the usual enum. */
+export function limitsOnlyTypes(one: Alternative): boolean {
+  const { types, values, origin } = one
+  return isDeepStrictEqual({ ...one, types, values, origin }, { ...anything, types, values, origin })
+}
+
+export function isOfTypes(value: unknown, types: ReadonlySet<TypeName>): boolean {
+  if (value === null) return types.has('null')
+  if (Array.isArray(value)) return types.has('array')
+  if (typeof value === 'number') return types.has('number') || (types.has('integer') && Number.isInteger(value))
+  return [...types].some((name) => name === typeof value)
 }
 
 export type Merged =

@@ -4,11 +4,11 @@
  * White space is allowed where pretty printers put it (after `{ [ , :` and before `} ]`) and bounded, so that a model cannot
  * write blanks for ever.
  */
-import type { Alternative, Target } from './alternatives.ts'
+import { type Alternative, isOfTypes, limitsOnlyTypes, type Target } from './alternatives.ts'
 import { arrayExpression } from './arrays.ts'
 import type { Expansion } from './expansion.ts'
 import { matches, parseGbnf } from './gbnf.ts'
-import { integerBetween, numberBetween } from './numbers.ts'
+import { digitsMax, integerBetween, numberBetween } from './numbers.ts'
 import { objectExpression } from './objects.ts'
 import { refuse } from './schemaDocument.ts'
 import { stringExpression } from './strings.ts'
@@ -16,7 +16,6 @@ import { GrammarWriter, literal } from './writer.ts'
 
 /** Multiples are listed one by one; more than this many would be a big grammar for a small wish. */
 const multiplesMax = 1_000
-const fractionDigitsMax = 16
 
 export class Emission {
   readonly expansion: Expansion
@@ -62,11 +61,11 @@ export class Emission {
         case 'number':
           return this.#number(one)
         case 'string':
-          return stringExpression(one, this.writer) ?? []
+          return listed(stringExpression(one, this.writer))
         case 'array':
-          return arrayExpression(one, this) ?? []
+          return listed(arrayExpression(one, this))
         case 'object':
-          return objectExpression(one, this) ?? []
+          return listed(objectExpression(one, this))
         default:
           return type satisfies never
       }
@@ -79,7 +78,7 @@ export class Emission {
     const high =
       one.max === null ? null : BigInt(Math.floor(one.max)) - (one.maxExclusive && Number.isInteger(one.max) ? 1n : 0n)
     const isFree = one.multipleOf === null || Number.isInteger(1 / one.multipleOf)
-    if (isFree) return integerBetween(low, high) ?? []
+    if (isFree) return listed(integerBetween(low, high))
     return this.#multiples(one, low, high)
   }
 
@@ -111,8 +110,8 @@ export class Emission {
         refuse(one.origin, 'multipleOf', 'of a number must be a power of ten such as 0.01, without bounds')
       return [`"-"? ${this.#whole()} ( "." [0-9]{1,${digits}} )?`]
     }
-    if (isBounded) return numberBetween({ min, minExclusive, max, maxExclusive }) ?? []
-    return [`"-"? ${this.#whole()} ( "." [0-9]{1,${fractionDigitsMax}} )? ( [eE] [-+]? [0-9]{1,3} )?`]
+    if (isBounded) return listed(numberBetween({ min, minExclusive, max, maxExclusive }))
+    return [`"-"? ${this.#whole()} ( "." [0-9]{1,${digitsMax}} )? ( [eE] [-+]? [0-9]{1,3} )?`]
   }
 
   #whole(): string {
@@ -121,12 +120,14 @@ export class Emission {
 
   /** Constants that the other keywords beside them allow: asked of the grammar for those keywords. */
   #constants(one: Alternative): string[] {
+    const values = [...(one.values ?? [])].map((text) => ({ text, value: JSON.parse(text) as unknown }))
+    const typed = values.filter(({ value }) => isOfTypes(value, one.types))
+    if (limitsOnlyTypes(one) || typed.length === 0) return typed.map(({ value }) => this.#constant(value))
     const writer = new GrammarWriter()
     const rest = new Emission(this.expansion, writer).#alternative({ ...one, values: null })
     if (rest.length === 0) return []
     const grammar = parseGbnf(writer.text(rest.join(' | ')))
-    const texts = [...(one.values ?? [])].filter((text) => matches(grammar, text))
-    return texts.map((text) => this.#constant(JSON.parse(text)))
+    return typed.filter(({ text }) => matches(grammar, text)).map(({ value }) => this.#constant(value))
   }
 
   #constant(value: unknown): string {
@@ -142,4 +143,8 @@ export class Emission {
       ? `${open} ${space} ${close}`
       : `${open} ${space} ${parts.join(` "," ${space} `)} ${space} ${close}`
   }
+}
+
+function listed(expression: string | null): string[] {
+  return expression === null ? [] : [expression]
 }

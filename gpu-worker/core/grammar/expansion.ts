@@ -4,7 +4,7 @@
  * Refuses what a grammar cannot hold instead of passing over it. Bounded: the number of alternatives of one target, and chains of
  * references that come back without having gone into a property or an item.
  */
-import { type Alternative, anything, impossible, merge, type Target, type TypeName, typeNames } from './alternatives.ts'
+import { type Alternative, anything, impossible, merge, type Target, type TypeName } from './alternatives.ts'
 import { findOverlap } from './overlap.ts'
 import { child, member, type Place, refuse, type Schema, type SchemaDocument } from './schemaDocument.ts'
 import { readKeywords } from './keywords.ts'
@@ -56,6 +56,8 @@ export class Expansion {
       const list = listOf(schema, keyword, place)
       if (list.length === 0) continue
       const branches = list.map((_, i) => this.#at(child(place, keyword, i), path))
+      const count = branches.reduce((sum, branch) => sum + branch.length, 0)
+      if (count > alternativesMax) refuse(place, keyword, `has more than ${alternativesMax} alternatives`)
       if (keyword === 'oneOf') this.#checkOneOf(branches, place)
       found = this.#product(found, branches.flat(), place)
     }
@@ -64,9 +66,7 @@ export class Expansion {
     }
     if (member(schema, 'nullable') === true)
       found = [...found, { ...anything, types: new Set<TypeName>(['null']), origin: place }]
-    return found.filter(
-      (one) => one.values === null || [...one.values].some((value) => one.types.has(typeOf(value, one))),
-    )
+    return found
   }
 
   /** A grammar can only offer the branches; that no second one holds as well must be certain beforehand. */
@@ -101,14 +101,4 @@ function listOf(schema: Readonly<Record<string, unknown>>, keyword: string, plac
   if (list === undefined) return []
   if (!Array.isArray(list) || list.length === 0) return refuse(place, keyword, 'must be a list of schemas')
   return list
-}
-
-/** The type a JSON text has, as far as the alternative distinguishes. */
-function typeOf(text: string, one: Alternative): TypeName {
-  const value: unknown = JSON.parse(text)
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'array'
-  if (typeof value === 'number') return one.types.has('integer') && Number.isInteger(value) ? 'integer' : 'number'
-  const name = typeof value
-  return typeNames.find((type) => type === name) ?? 'object'
 }

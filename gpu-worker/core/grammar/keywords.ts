@@ -19,30 +19,33 @@ export function readKeywords(schema: Keywords, place: Place): Partial<Alternativ
   return found
 }
 
-/** Keyword → value with which it says nothing. */
-const inexpressible: Record<string, (value: unknown) => boolean> = {
-  not: (value) => value === false,
-  if: () => false,
-  then: () => false,
-  else: () => false,
-  contains: () => false,
-  minContains: () => false,
-  maxContains: () => false,
-  uniqueItems: (value) => value === false,
-  dependencies: (value) => isObject(value) && Object.keys(value).length === 0,
-  dependentRequired: (value) => isObject(value) && Object.keys(value).length === 0,
-  dependentSchemas: (value) => isObject(value) && Object.keys(value).length === 0,
-  patternProperties: (value) => isObject(value) && Object.keys(value).length === 0,
-  unevaluatedItems: (value) => value === true,
-  unevaluatedProperties: (value) => typeof value === 'boolean',
-  $dynamicRef: () => false,
-  $recursiveRef: () => false,
-  extends: () => false,
-  disallow: () => false,
-}
+const never = () => false
+const isEmpty = (value: unknown) => isObject(value) && Object.keys(value).length === 0
+
+/** Keyword, and the values with which it says nothing. */
+const inexpressible: readonly (readonly [string, (value: unknown) => boolean])[] = [
+  ['not', (value) => value === false],
+  ['if', never],
+  ['then', never],
+  ['else', never],
+  ['contains', never],
+  ['minContains', never],
+  ['maxContains', never],
+  ['uniqueItems', (value) => value === false],
+  ['dependencies', isEmpty],
+  ['dependentRequired', isEmpty],
+  ['dependentSchemas', isEmpty],
+  ['patternProperties', isEmpty],
+  ['unevaluatedItems', (value) => value === true],
+  ['unevaluatedProperties', (value) => typeof value === 'boolean'],
+  ['$dynamicRef', never],
+  ['$recursiveRef', never],
+  ['extends', never],
+  ['disallow', never],
+]
 
 function refuseInexpressible(schema: Keywords, place: Place): void {
-  for (const [keyword, saysNothing] of Object.entries(inexpressible)) {
+  for (const [keyword, saysNothing] of inexpressible) {
     const value = member(schema, keyword)
     if (value !== undefined && !saysNothing(value))
       refuse(place, keyword, 'cannot be enforced by a grammar; remove it or express it otherwise')

@@ -4,7 +4,8 @@
  * Numbers have at most `digitsMax` digits before and after the point, so that a model cannot write digits for ever. Bounds are
  * compared digit by digit in decimal, never as floating point.
  */
-export const digitsMax = 16
+/** Enough for every number that JavaScript writes without an exponent. */
+export const digitsMax = 24
 
 export interface NumberRange {
   readonly min: number | null

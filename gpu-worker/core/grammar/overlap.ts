@@ -4,6 +4,7 @@
  */
 import { type Alternative, intersection, type Target } from './alternatives.ts'
 import type { Expansion } from './expansion.ts'
+import { readKeywords } from './keywords.ts'
 
 /** Indexes of two branches that may overlap, or null. */
 export function findOverlap(branches: readonly Alternative[][], expansion: Expansion): [number, number] | null {
@@ -57,11 +58,12 @@ function isNeverIn(a: Alternative, b: Alternative, expansion: Expansion): boolea
   return lacks || (b.additional === 'none' && [...a.required].some((name) => !b.properties.has(name)))
 }
 
-function constantsOf(target: Target, expansion: Expansion): ReadonlySet<string> | null {
-  const found = new Set<string>()
-  for (const one of expansion.alternatives(target)) {
-    if (one.values === null) return null
-    for (const text of one.values) found.add(text)
+/** Only constants that stand there themselves: expanding the property could lead back to the `oneOf` that is being read. */
+function constantsOf(target: Target, { document }: Expansion): ReadonlySet<string> | null {
+  for (const place of target) {
+    const schema = document.at(place)
+    const values = typeof schema === 'boolean' ? null : (readKeywords(schema, place).values ?? null)
+    if (values !== null) return values
   }
-  return found
+  return null
 }
