@@ -74,6 +74,8 @@ export const limits = {
     /** One timer looks after the deadlines of all requests; so this is how late one may be noticed. */
     sweepIntervalMs: 50,
     reportIntervalMs: 1_000,
+    /** Events that come behind a gap make the router ask again for what is missing, at most this often. */
+    askAgainMs: 200,
     /** Dispatches that were given up but not yet ended by their worker are remembered (and cancelled again) this long. */
     abandonedMsMax: 60_000,
     /** A worker that refused for lack of room gets nothing new from this router for at most this long. */

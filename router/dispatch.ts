@@ -198,14 +198,17 @@ export class Dispatcher {
     this.#workers.heard(frame.worker, now)
     for (const event of frame.events) {
       const attempt = this.#attempts.get(event.id)
-      if (attempt === undefined || attempt.worker.id !== frame.worker) continue
+      if (attempt === undefined || attempt.worker.id !== frame.worker) {
+        this.#stopOrphan(frame.worker, event)
+        continue
+      }
       attempt.heardAt = now
       const arrival = arrive(attempt.order, event.number)
       // Of an attempt that was given up only the end matters, however much before it was lost.
       const isEnd = attempt.job === null && event.kind === 'final'
       if (arrival === 'deliver' || isEnd) this.#deliver(attempt, event)
       else if (arrival === 'duplicate') this.#metrics.duplicates.inc({})
-      else if (attempt.order.askedAt === null) {
+      else if (this.#mayAsk(attempt, now)) {
         gaps ??= new Map()
         this.#ask(gaps, attempt)
       }
@@ -249,6 +252,18 @@ export class Dispatcher {
     if (attempt.job !== null) attempt.job.attempt = null
     attempt.job = null
     attempt.payloads = null
+  }
+
+  /** A worker that was taken for dead and is not still runs what was given up: it must not go on for nobody. */
+  #stopOrphan(worker: WorkerId, { id, kind }: RequestEvent): void {
+    if (kind !== 'accepted' && kind !== 'delta') return
+    const message: Cancel = { id, reason: 'superseded' }
+    this.#bus.publish(subjects.cancel(worker), encode(message))
+  }
+
+  /** A question is lost where it was sent before the worker was back on the bus: its next events show that, long before silence does. */
+  #mayAsk({ order }: Attempt, now: number): boolean {
+    return order.askedAt === null || now - order.askedAt >= limits.router.askAgainMs
   }
 
   #ask(into: Map<WorkerId, Silent[]>, attempt: Attempt): void {

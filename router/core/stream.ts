@@ -16,7 +16,7 @@ export const newOrder = (): Order => ({ expected: 0, askedAt: null })
 
 export type Arrival = 'deliver' | 'duplicate' | 'gap'
 
-/** `gap`: ask for a re-send from `order.expected` where `order.askedAt` is null. */
+/** `gap`: ask for a re-send from `order.expected`, unless that was asked just now (`order.askedAt`). */
 export function arrive(order: Order, number: number): Arrival {
   if (number === order.expected) {
     order.expected += 1

@@ -39,6 +39,8 @@ export interface FakeNetwork {
   thaw(name: string): void
   /** Sees everything that anybody publishes, what is lost on its way too. */
   tap(see: (client: string, subject: string, payload: Uint8Array) => void): void
+  /** Loses exactly the messages for which this says true. */
+  lose(which: (client: string, subject: string, payload: Uint8Array) => boolean): void
   /** Subjects that this client is subscribed to now. */
   subscriptions(name: string): string[]
   readonly counts: { published: number; delivered: number; publishedWhileDisconnected: number }
@@ -84,6 +86,9 @@ export function createFakeNetwork({ clock, random, faults: given }: NetworkOptio
     },
     kill: (name) => client(name).killed(),
     tap: (see) => void server.taps.push(see),
+    lose(which) {
+      server.isLost = which
+    },
     freeze: (name) => client(name).freeze(),
     thaw: (name) => client(name).thaw(),
     subscriptions: (name) => server.clients.get(name)?.subjects() ?? [],
@@ -94,6 +99,7 @@ class Server {
   readonly clients = new Map<string, FakeClient>()
   readonly counts = { published: 0, delivered: 0, publishedWhileDisconnected: 0 }
   readonly taps: ((client: string, subject: string, payload: Uint8Array) => void)[] = []
+  isLost: (client: string, subject: string, payload: Uint8Array) => boolean = () => false
   readonly buckets: FakeBuckets
   readonly clock: Clock
   readonly random: Random
@@ -176,6 +182,7 @@ class FakeClient implements Bus {
       this.#server.counts.publishedWhileDisconnected += 1
       return
     }
+    if (this.#server.isLost(this.#name, subject, copy)) return
     this.#up.send(() => this.#server.route(subject, copy), { reliable: false })
   }
 
