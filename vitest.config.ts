@@ -1,21 +1,22 @@
 import { defineConfig } from 'vitest/config'
 
 // One project per kind of test, from the least powerful to the most: `npm test` runs all of them,
-// `npm run check` only those that need nothing installed.
-const project = (name: string, include: string[], options: object = {}) => ({
+// `npm run check` only those that need nothing installed. Kinds of a later group wait for the earlier ones: what measures time
+// or starts whole systems must not share the machine with a thousand unit tests.
+const project = (name: string, groupOrder: number, include: string[], options: object = {}) => ({
   extends: true as const,
-  test: { name, include, ...options },
+  test: { name, include, sequence: { groupOrder }, ...options },
 })
 
 export default defineConfig({
   test: {
     passWithNoTests: true,
     projects: [
-      project('unit', ['{contracts,algorithms,runtime,operator,router,gpu-worker,cli}/**/*.test.ts']),
-      project('tidy', ['test/tidy/**/*.test.ts']),
-      project('simulate', ['test/simulate/**/*.test.ts'], { testTimeout: 60_000 }),
-      project('behaviour', ['test/behaviour/**/*.test.ts'], { testTimeout: 120_000, fileParallelism: false }),
-      project('integration', ['test/integration/**/*.test.ts'], {
+      project('unit', 0, ['{contracts,algorithms,runtime,operator,router,gpu-worker,cli}/**/*.test.ts']),
+      project('tidy', 0, ['test/tidy/**/*.test.ts']),
+      project('simulate', 1, ['test/simulate/**/*.test.ts'], { testTimeout: 60_000 }),
+      project('behaviour', 2, ['test/behaviour/**/*.test.ts'], { testTimeout: 120_000, fileParallelism: false }),
+      project('integration', 3, ['test/integration/**/*.test.ts'], {
         testTimeout: 180_000,
         hookTimeout: 300_000,
         fileParallelism: false,

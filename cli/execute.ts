@@ -28,7 +28,6 @@ export function execute(command: string, args: readonly string[], options: Execu
   const child = spawn(command, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.environment === undefined ? {} : { env: { ...options.environment } }),
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     stdio: keep ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
   })
   let stdout = ''
@@ -40,11 +39,14 @@ export function execute(command: string, args: readonly string[], options: Execu
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output = (output + text).slice(-charactersMax)
   })
+  // Not spawn's own `timeout`: its timer keeps this process alive when the program could not even be started.
+  const limits = [options.signal, options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs)]
+  const limit = AbortSignal.any(limits.filter((signal) => signal !== undefined))
   const stop = () => child.kill('SIGTERM')
-  if (options.signal?.aborted === true) stop()
-  options.signal?.addEventListener('abort', stop, { once: true })
+  if (limit.aborted) stop()
+  limit.addEventListener('abort', stop, { once: true })
   const end = (code: number | null, extra = '') => {
-    options.signal?.removeEventListener('abort', stop)
+    limit.removeEventListener('abort', stop)
     resolve({ code, stdout, output: output + extra })
   }
   child.on('error', (error) => end(null, error.message))

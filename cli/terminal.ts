@@ -24,11 +24,12 @@ const clearLine = '\r\u001b[K'
 
 export function createTerminal(output: Stream, errors: Stream, clock: Clock): Terminal {
   const live = output.isTTY === true
-  let shown = false
+  /** The progress on the screen now; empty where there is none. */
+  let shown = ''
   let lastPlainAt = Number.NEGATIVE_INFINITY
   const clear = () => {
-    if (shown) output.write(clearLine)
-    shown = false
+    if (shown !== '') output.write(clearLine)
+    shown = ''
   }
   return {
     line(text) {
@@ -37,8 +38,8 @@ export function createTerminal(output: Stream, errors: Stream, clock: Clock): Te
     },
     progress(text) {
       if (live) {
-        output.write(`${clearLine}${text.slice(0, (output.columns ?? 80) - 1)}`)
-        shown = true
+        if (text !== shown) output.write(`${clearLine}${text.slice(0, widthOf(output) - 1)}`)
+        shown = text
         return
       }
       if (clock.now() - lastPlainAt < plainProgressIntervalMs) return
@@ -51,6 +52,9 @@ export function createTerminal(output: Stream, errors: Stream, clock: Clock): Te
     },
   }
 }
+
+/** A terminal that does not know its width says 0. */
+const widthOf = ({ columns = 0 }: Stream) => (columns > 0 ? columns : 80)
 
 /** Columns as wide as their widest cell. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
