@@ -107,7 +107,7 @@ export function merge(a: Alternative, b: Alternative): Merged {
     itemsMin: Math.max(a.itemsMin, b.itemsMin),
     itemsMax: Math.min(a.itemsMax, b.itemsMax),
     ...mergedItems(a, b),
-    ...mergedProperties(a, b),
+    ...objectPartOf(mergedProperties(a, b)),
     origin: b.origin,
   }
   return { kind: 'merged', alternative }
@@ -118,6 +118,7 @@ export function intersection<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): ReadonlyS
 }
 
 export function union(a: Target, b: Target): Target {
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a
   return [...new Set([...a, ...b])].sort()
 }
 
@@ -159,12 +160,19 @@ function mergedItems(a: Alternative, b: Alternative): Pick<Alternative, 'prefix'
   return { prefix, items: a.items === null || b.items === null ? null : union(a.items, b.items) }
 }
 
+function objectPartOf(one: ObjectPart): ObjectPart {
+  const { properties, required, additional, names, propertiesMin, propertiesMax } = one
+  return { properties, required, additional, names, propertiesMin, propertiesMax }
+}
+
 type ObjectPart = Pick<
   Alternative,
   'properties' | 'required' | 'additional' | 'names' | 'propertiesMin' | 'propertiesMax'
 >
 
 function mergedProperties(a: Alternative, b: Alternative): ObjectPart {
+  if (saysNothingOfObjects(a)) return b
+  if (saysNothingOfObjects(b)) return a
   const properties = new Map<string, Target>()
   for (const name of [...a.properties.keys(), ...b.properties.keys()]) {
     const left = propertyTarget(a, name)
@@ -179,6 +187,13 @@ function mergedProperties(a: Alternative, b: Alternative): ObjectPart {
     propertiesMin: Math.max(a.propertiesMin, b.propertiesMin),
     propertiesMax: Math.min(a.propertiesMax, b.propertiesMax),
   }
+}
+
+function saysNothingOfObjects(one: Alternative): boolean {
+  const { properties, required, additional, names, propertiesMin, propertiesMax } = one
+  const isOpen =
+    additional === 'unsaid' && names.length === 0 && propertiesMin === 0 && propertiesMax === Number.POSITIVE_INFINITY
+  return isOpen && properties.size === 0 && required.size === 0
 }
 
 /** A target that nothing satisfies. */

@@ -7,7 +7,7 @@
 import { type Alternative, isOfTypes, limitsOnlyTypes, type Target } from './alternatives.ts'
 import { arrayExpression } from './arrays.ts'
 import type { Expansion } from './expansion.ts'
-import { matches, parseGbnf } from './gbnf.ts'
+import { type Grammar, matches, parseGbnf } from './gbnf.ts'
 import { digitsMax, integerBetween, numberBetween } from './numbers.ts'
 import { objectExpression } from './objects.ts'
 import { refuse } from './schemaDocument.ts'
@@ -23,6 +23,8 @@ export class Emission {
   readonly space: string
   readonly #rules = new Map<string, string>()
   readonly #empty = new Set<string>()
+  /** Of keywords beside constants, which are often the same everywhere. */
+  readonly #grammars = new Map<string, Grammar>()
 
   constructor(expansion: Expansion, writer: GrammarWriter) {
     this.expansion = expansion
@@ -126,8 +128,16 @@ export class Emission {
     const writer = new GrammarWriter()
     const rest = new Emission(this.expansion, writer).#alternative({ ...one, values: null })
     if (rest.length === 0) return []
-    const grammar = parseGbnf(writer.text(rest.join(' | ')))
+    const grammar = this.#parsed(writer.text(rest.join(' | ')))
     return typed.filter(({ text }) => matches(grammar, text)).map(({ value }) => this.#constant(value))
+  }
+
+  #parsed(text: string): Grammar {
+    const known = this.#grammars.get(text)
+    if (known !== undefined) return known
+    const grammar = parseGbnf(text)
+    this.#grammars.set(text, grammar)
+    return grammar
   }
 
   #constant(value: unknown): string {

@@ -9,7 +9,7 @@ import { findOverlap } from './overlap.ts'
 import { child, member, type Place, refuse, type Schema, type SchemaDocument } from './schemaDocument.ts'
 import { readKeywords } from './keywords.ts'
 
-const alternativesMax = 256
+const alternativesMax = 128
 
 export interface ExpansionOptions {
   /** Whether an object may have properties beyond the declared ones where the schema does not say. */
@@ -20,6 +20,7 @@ export class Expansion {
   readonly document: SchemaDocument
   readonly options: ExpansionOptions
   readonly #known = new Map<Place, Alternative[]>()
+  readonly #constants = new Map<Place, ReadonlySet<string> | null>()
 
   constructor(document: SchemaDocument, options: ExpansionOptions) {
     this.document = document
@@ -32,6 +33,16 @@ export class Expansion {
     let found: Alternative[] = [anything]
     for (const place of target) found = this.#product(found, this.#at(place, []), place)
     return found
+  }
+
+  /** Constants that stand at the place itself: expanding it could lead back to a `oneOf` that is being read. */
+  constantsAt(place: Place): ReadonlySet<string> | null {
+    const known = this.#constants.get(place)
+    if (known !== undefined) return known
+    const schema = this.document.at(place)
+    const values = typeof schema === 'boolean' ? null : (readKeywords(schema, place).values ?? null)
+    this.#constants.set(place, values)
+    return values
   }
 
   #at(place: Place, path: readonly Place[]): Alternative[] {

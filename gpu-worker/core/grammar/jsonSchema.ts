@@ -25,13 +25,14 @@ export function jsonSchemaToGrammar(
   schema: unknown,
   options: SchemaOptions = { undeclaredProperties: 'forbid' },
 ): string {
-  const expansion = new Expansion(new SchemaDocument(schema), options)
+  const document = new SchemaDocument(schema)
+  const expansion = new Expansion(document, options)
   const writer = new GrammarWriter()
   const emission = new Emission(expansion, writer)
   const root = emission.target(['#'])
   if (root === null) refuse('#', '', 'allows no value at all')
   const text = writer.text(`${emission.space} ${root}`)
-  if (!canEnd(parseGbnf(text)))
+  if (document.hasReferences && !canEnd(parseGbnf(text)))
     refuse('#', '', 'needs itself inside itself, so that no value of it can end; make the recursive property optional')
   return text
 }

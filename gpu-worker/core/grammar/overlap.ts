@@ -4,7 +4,6 @@
  */
 import { type Alternative, intersection, type Target } from './alternatives.ts'
 import type { Expansion } from './expansion.ts'
-import { readKeywords } from './keywords.ts'
 
 /** Indexes of two branches that may overlap, or null. */
 export function findOverlap(branches: readonly Alternative[][], expansion: Expansion): [number, number] | null {
@@ -58,11 +57,9 @@ function isNeverIn(a: Alternative, b: Alternative, expansion: Expansion): boolea
   return lacks || (b.additional === 'none' && [...a.required].some((name) => !b.properties.has(name)))
 }
 
-/** Only constants that stand there themselves: expanding the property could lead back to the `oneOf` that is being read. */
-function constantsOf(target: Target, { document }: Expansion): ReadonlySet<string> | null {
+function constantsOf(target: Target, expansion: Expansion): ReadonlySet<string> | null {
   for (const place of target) {
-    const schema = document.at(place)
-    const values = typeof schema === 'boolean' ? null : (readKeywords(schema, place).values ?? null)
+    const values = expansion.constantsAt(place)
     if (values !== null) return values
   }
   return null

@@ -19,6 +19,8 @@ export function refuse(place: Place, keyword: string, reason: string): never {
 
 export class SchemaDocument {
   readonly #root: unknown
+  /** Only references can make a schema that needs itself. */
+  hasReferences = false
 
   constructor(root: unknown) {
     checkBounds(root)
@@ -35,6 +37,7 @@ export class SchemaDocument {
   /** The place a `$ref` names. Only references into the same document: nothing is ever fetched. */
   resolve(place: Place, reference: unknown): Place {
     if (typeof reference !== 'string') return refuse(place, '$ref', 'must be a string')
+    this.hasReferences = true
     const id = isObject(this.#root) ? this.#root['$id'] : undefined
     const local = typeof id === 'string' && reference.startsWith(`${id}#`) ? reference.slice(id.length) : reference
     if (!/^#(?:\/|$)/.test(local)) {
