@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Failure } from '#contracts/failure.ts'
 import { formatDate } from './date.ts'
-import { chatTokens, compileChatTemplate, renderChat } from './template.ts'
+import { compileChatTemplate, renderChat, wantsBegin } from './template.ts'
 import { templates } from './templates.fixture.ts'
 
 const compile = (name: keyof typeof templates) => compileChatTemplate({ ...templates[name], now: () => new Date(0) })
@@ -116,16 +116,12 @@ test("a template that fails in the middle is the model's fault and says so", () 
 })
 
 test('the begin token is asked for unless the template wrote it', () => {
-  const asked: boolean[] = []
-  const tokenize = (_: string, options: { addBegin: boolean }) => {
-    asked.push(options.addBegin)
-    return [1]
-  }
-  for (const name of ['reasoning', 'gemma'] as const) {
-    const template = compile(name)
-    chatTokens(template, renderChat(template, [user('a < b')]), tokenize)
-  }
-  expect(asked).toEqual([true, false, false, false, false, false])
+  const wants = (name: keyof typeof templates) => wantsBegin(compile(name), renderChat(compile(name), [user('a < b')]))
+  expect({ reasoning: wants('reasoning'), gemma: wants('gemma'), smollm2: wants('smollm2') }).toEqual({
+    reasoning: true,
+    gemma: false,
+    smollm2: false,
+  })
 })
 
 test('dates are English and UTC on every machine', () => {

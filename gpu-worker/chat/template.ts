@@ -57,7 +57,7 @@ export function compileChatTemplate(options: ChatTemplateOptions): ChatTemplate 
 }
 
 /**
- * Segments of the prompt, in order; see `chatTokens` for how to tokenise them.
+ * Segments of the prompt, in order: tokenise each with `parseSpecial: special`, the first with `addBegin: wantsBegin(…)`.
  * Throws `Failure('invalid-request')` with what the template refused.
  */
 export function renderChat(template: ChatTemplate, messages: readonly ChatMessage[]): Segment[] {
@@ -79,16 +79,10 @@ export function renderChat(template: ChatTemplate, messages: readonly ChatMessag
   return [{ text: plain, special: true }]
 }
 
-/** Tokens of a rendered chat. The begin token is added where the model wants one and the template did not write it. */
-export function chatTokens(
-  template: ChatTemplate,
-  segments: readonly Segment[],
-  tokenize: (text: string, options: { parseSpecial: boolean; addBegin: boolean }) => number[],
-): number[] {
-  return segments.flatMap(({ text, special }, index) => {
-    const isWritten = template.beginText !== '' && text.startsWith(template.beginText)
-    return tokenize(text, { parseSpecial: special, addBegin: index === 0 && !isWritten })
-  })
+/** Should the tokeniser be asked for a begin token before the first segment? Not where the template wrote it. */
+export function wantsBegin(template: ChatTemplate, segments: readonly Segment[]): boolean {
+  const isWritten = template.beginText !== '' && segments[0]?.text.startsWith(template.beginText) === true
+  return !isWritten
 }
 
 const roleForm = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/

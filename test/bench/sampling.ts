@@ -1,7 +1,8 @@
 /**
  * Microseconds per row of the sampler, on synthetic logits shaped like a language model's: a Gaussian bulk and a few peaks.
  *
- * Run: `node test/bench/sampling.ts`. One thread, medians over rounds; the cost of copying a fresh row is measured and taken off.
+ * Run: `node test/bench/sampling.ts`. CPU time of one thread, so that a busy machine does not
+ * matter; medians over rounds; the cost of copying a fresh row is measured and taken off.
  */
 import { parseArgs } from 'node:util'
 import { samplingDefaults, type Sampling } from '#contracts/sampling.ts'
@@ -66,11 +67,12 @@ function measure(options: { vocabularySize: number; rows: Float32Array[]; sampli
   return Math.round((samples.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0) * 10) / 10
 }
 
-/** Microseconds per row. */
+/** CPU microseconds per row. */
 function eachRow(rows: Float32Array[], work: (row: Float32Array, position: number) => void): number {
-  const start = performance.now()
+  const start = process.threadCpuUsage()
   for (let i = 0; i < rowsPerRound; i++) work(rows[i % rows.length] ?? new Float32Array(0), i)
-  return ((performance.now() - start) * 1_000) / rowsPerRound
+  const { user, system } = process.threadCpuUsage(start)
+  return (user + system) / rowsPerRound
 }
 
 function syntheticRow(options: { vocabularySize: number; shape: string; seed: number }): Float32Array {
