@@ -11,7 +11,16 @@ import type { Log } from '#runtime/log.ts'
 import { checkDefaults, deviceType, type Layout, layoutOf } from './layout.ts'
 import { createNativeLog, type NativeLog } from './nativeLog.ts'
 import { type Backend, findPackages, type Host, type LibraryPackage } from './packages.ts'
-import { type Address, type BackendSymbols, bindBackends, bindLlama, bindVersion, type Symbols } from './symbols.ts'
+import {
+  type Address,
+  type BackendSymbols,
+  bindBackends,
+  bindLlama,
+  bindVersion,
+  type DeviceHandle,
+  type Symbols,
+} from './symbols.ts'
+import { findThreadPools, type ThreadPools } from './threadPool.ts'
 
 export interface LlamaLibrary {
   readonly symbols: Symbols
@@ -24,6 +33,8 @@ export interface LlamaLibrary {
   /** A C function of `int (*)(const char*)` that is 0 while the byte it is given is 0: ends a decode without calling into JavaScript. */
   readonly isByteSet: Address
   readonly nativeLog: NativeLog
+  /** null where the CPU backend has none. */
+  readonly threadPools: ThreadPools | null
 }
 
 let loaded: { wanted: 'auto' | Backend; library: LlamaLibrary } | undefined
@@ -58,7 +69,8 @@ function load(options: { backend: 'auto' | Backend; host: Host; log: Log }): Lla
   const nativeLog = createNativeLog(options.log)
   symbols.logSet(logCallback(nativeLog), null)
   symbols.backendInit()
-  const { backend, gpu } = loadBackends(bindBackends(handles.ggml, handles.base), packages, options, nativeLog)
+  const backends = bindBackends(handles.ggml, handles.base)
+  const { backend, gpu } = loadBackends(backends, packages, options, nativeLog)
   const processor = cpus()[0]?.model.trim() ?? options.host.arch
   return {
     symbols,
@@ -68,6 +80,7 @@ function load(options: { backend: 'auto' | Backend; host: Host; log: Log }): Lla
     description: `llama.cpp ${core.release} (${core.name} ${core.version})`,
     isByteSet: lengthOfText(),
     nativeLog,
+    threadPools: threadPoolsOf(backends),
   }
 }
 
@@ -119,10 +132,15 @@ function hasCpu(symbols: BackendSymbols): boolean {
   return devices(symbols).some(({ type }) => type === deviceType.cpu)
 }
 
-function devices(symbols: BackendSymbols): { type: number; description: string }[] {
+function threadPoolsOf(symbols: BackendSymbols): ThreadPools | null {
+  const cpu = devices(symbols).find(({ type }) => type === deviceType.cpu)
+  return cpu === undefined ? null : findThreadPools(symbols, cpu.device)
+}
+
+function devices(symbols: BackendSymbols): { device: DeviceHandle; type: number; description: string }[] {
   return Array.from({ length: symbols.deviceCount() }, (_, i) => {
     const device = symbols.device(i)
-    return { type: symbols.deviceType(device), description: symbols.deviceDescription(device) }
+    return { device, type: symbols.deviceType(device), description: symbols.deviceDescription(device) }
   })
 }
 

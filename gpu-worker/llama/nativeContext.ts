@@ -13,6 +13,7 @@ import { flashAttention, type KvType, kvTypes, type NativeStruct, pooling } from
 import { callAsync } from './nativeCall.ts'
 import type { NativeModel } from './nativeModel.ts'
 import type { Address, ContextHandle, MemoryHandle } from './symbols.ts'
+import { ContextThreads } from './threadPool.ts'
 
 export interface ContextOptions {
   readonly sequences: number
@@ -39,7 +40,8 @@ export class NativeContext implements Disposable {
   readonly #batch: NativeBatch
   readonly #abortFlag: { address: Address; byte: Uint8Array }
   readonly #views = new Map<Address, Float32Array>()
-  #threads: { wanted: number; set: number }
+  readonly #threads: ContextThreads
+  #threadsWanted: number
   #decoding = false
   #disposed = false
 
@@ -51,7 +53,8 @@ export class NativeContext implements Disposable {
     this.#parent = parent
     this.#batch = new NativeBatch(symbols.batchTokens(handle))
     this.#abortFlag = flag
-    this.#threads = { wanted: threads, set: threads }
+    this.#threads = new ContextThreads({ symbols, context: handle, pools: model.library.threadPools, threads })
+    this.#threadsWanted = threads
   }
 
   static async open(model: NativeModel, options: ContextOptions): Promise<NativeContext> {
@@ -85,13 +88,13 @@ export class NativeContext implements Disposable {
   }
 
   get threads(): number {
-    return this.#threads.wanted
+    return this.#threadsWanted
   }
 
   /** Takes effect with the next decode: a running one keeps its threads. */
   set threads(threads: number) {
     assert(Number.isInteger(threads) && threads > 0 && threads <= 512, `${threads} threads`)
-    this.#threads = { ...this.#threads, wanted: threads }
+    this.#threadsWanted = threads
   }
 
   get rows(): number {
@@ -105,10 +108,7 @@ export class NativeContext implements Disposable {
   async decode(spans: readonly BatchSpan[]): Promise<NativeDecode> {
     const { symbols } = this.#model.library
     const handle = this.#idle
-    if (this.#threads.set !== this.#threads.wanted) {
-      symbols.setThreads(handle, this.#threads.wanted, this.#threads.wanted)
-      this.#threads.set = this.#threads.wanted
-    }
+    this.#threads.use(this.#threadsWanted)
     this.#batch.fill(spans)
     this.#abortFlag.byte[0] = 0
     this.#decoding = true
@@ -191,6 +191,7 @@ export class NativeContext implements Disposable {
     if (this.#disposed) return
     assert(!this.#decoding, 'a context cannot be freed while it decodes')
     this.#disposed = true
+    this.#threads[Symbol.dispose]()
     this.#model.library.symbols.contextFree(this.#handle)
     this.#views.clear()
     this.#batch[Symbol.dispose]()

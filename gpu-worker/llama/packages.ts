@@ -3,7 +3,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 
 export type Backend = 'cpu' | 'cuda' | 'vulkan' | 'metal'
@@ -52,18 +52,22 @@ export function packageName(backend: Backend, host: Host): string | undefined {
 }
 
 /** What is installed for the wanted backend, fastest first; never empty. */
-export function findPackages(wanted: 'auto' | Backend, host: Host): LibraryPackage[] {
+export function findPackages(
+  wanted: 'auto' | Backend,
+  host: Host,
+  searched: readonly string[] = installedFolders(),
+): LibraryPackage[] {
   const backends = wanted === 'auto' ? bySpeed : [wanted]
   const found = backends.flatMap((backend) => {
     const name = packageName(backend, host)
-    const installed = name === undefined ? undefined : readPackage(name, backend)
+    const installed = name === undefined ? undefined : readPackage(name, backend, searched)
     return installed === undefined ? [] : [installed]
   })
-  if (found.length === 0) throw missing(wanted, host)
+  if (found.length === 0) throw missing(wanted, host, searched)
   return found
 }
 
-function missing(wanted: 'auto' | Backend, host: Host): Failure {
+function missing(wanted: 'auto' | Backend, host: Host, searched: readonly string[]): Failure {
   const name = packageName(wanted === 'auto' ? 'cpu' : wanted, host)
   if (name === undefined)
     return new Failure(
@@ -73,18 +77,18 @@ function missing(wanted: 'auto' | Backend, host: Host): Failure {
   return new Failure(
     'tool-missing',
     `engine.backend: ${wanted} needs the npm package ${name}, which is not installed: ` +
-      `run npm install ${name}@${versionOfCpuPackage(host) ?? 'latest'}, or set engine.backend: auto`,
+      `run npm install ${name}@${versionOfCpuPackage(host, searched) ?? 'latest'}, or set engine.backend: auto`,
   )
 }
 
 /** Other backends must be of the same version: they share one struct layout. */
-function versionOfCpuPackage(host: Host): string | undefined {
+function versionOfCpuPackage(host: Host, searched: readonly string[]): string | undefined {
   const name = packageName('cpu', host)
-  return name === undefined ? undefined : readPackage(name, 'cpu')?.version
+  return name === undefined ? undefined : readPackage(name, 'cpu', searched)?.version
 }
 
-function readPackage(name: string, backend: Backend): LibraryPackage | undefined {
-  const root = packageRoot(name)
+function readPackage(name: string, backend: Backend, searched: readonly string[]): LibraryPackage | undefined {
+  const root = searched.map((folder) => join(folder, name)).find((folder) => existsSync(join(folder, 'package.json')))
   if (root === undefined) return undefined
   const manifest = readJson(join(root, 'package.json'))
   // An alias can put something else under this name.
@@ -112,12 +116,9 @@ function readPackage(name: string, backend: Backend): LibraryPackage | undefined
   return undefined
 }
 
-function packageRoot(name: string): string | undefined {
-  const require = createRequire(import.meta.url)
-  for (const folder of require.resolve.paths(name) ?? []) {
-    if (existsSync(join(folder, name, 'package.json'))) return dirname(join(folder, name, 'package.json'))
-  }
-  return undefined
+/** Every `node_modules` that Node would look in from here. */
+function installedFolders(): string[] {
+  return createRequire(import.meta.url).resolve.paths(scope) ?? []
 }
 
 function releaseOf(folder: string): string {

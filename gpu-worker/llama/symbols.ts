@@ -14,6 +14,7 @@ export type ContextHandle = Handle<'context'>
 export type MemoryHandle = Handle<'memory'>
 export type SamplerHandle = Handle<'sampler'>
 export type DeviceHandle = Handle<'device'>
+export type RegistryHandle = Handle<'registry'>
 export type Address = bigint
 /** Passed as a pointer to its own memory, without a copy. */
 type Bytes = Uint8Array | Int32Array
@@ -57,6 +58,12 @@ export function bindBackends(ggml: LibraryHandle, base: LibraryHandle) {
     deviceCount: fromGgml<[], number>('ggml_backend_dev_count', 'size_t', []),
     device: fromGgml<[index: number], DeviceHandle>('ggml_backend_dev_get', pointer, ['size_t']),
     deviceType: fromBase<[DeviceHandle], number>('ggml_backend_dev_type', i32, [pointer]),
+    deviceRegistry: fromBase<[DeviceHandle], RegistryHandle>('ggml_backend_dev_backend_reg', pointer, [pointer]),
+    procedureOf: fromBase<[RegistryHandle, name: string], Address | null>(
+      'ggml_backend_reg_get_proc_address',
+      pointer,
+      [pointer, text],
+    ),
     deviceDescription: fromBase<[DeviceHandle], string>('ggml_backend_dev_description', text, [pointer]),
   }
 }
@@ -149,6 +156,12 @@ function bindDecode(bind: Bind, layout: Layout) {
       i32,
       i32,
     ]),
+    attachThreads: bind<[ContextHandle, decode: Address, prompt: Address], undefined>(
+      'llama_attach_threadpool',
+      'void',
+      [pointer, pointer, pointer],
+    ),
+    detachThreads: bind<[ContextHandle], undefined>('llama_detach_threadpool', 'void', [pointer]),
     batchTokens: bind<[ContextHandle], number>('llama_n_batch', 'uint32_t', [pointer]),
     contextTokensPerSequence: bind<[ContextHandle], number>('llama_n_ctx_seq', 'uint32_t', [pointer]),
   }

@@ -1,0 +1,96 @@
+/**
+ * Compute threads that stay: one ggml thread pool per context, made anew when the number of threads changes.
+ *
+ * Without a pool, ggml starts and joins its threads in every decode. That is dear when the decode itself runs on another thread
+ * than the last one did (koffi's asynchronous calls): 72 against 121 tok/s at one stream, 80 against 132 at two, two threads on two
+ * cores. The pool's threads sleep between decodes (`poll: 0`): spinning would take the core that chooses the next tokens.
+ *
+ * The pool functions live in whichever CPU variant ggml chose at load, so they are asked for by name through its registry.
+ */
+import koffi from 'koffi'
+import type { Address, BackendSymbols, ContextHandle, DeviceHandle, Symbols } from './symbols.ts'
+
+/** `GGML_MAX_N_THREADS` of the releases in `layout.ts`. */
+const cpuMaskLength = 512
+const parameters = koffi.struct({
+  cpumask: koffi.array('bool', cpuMaskLength),
+  n_threads: 'int',
+  prio: 'int',
+  poll: 'uint32_t',
+  strict_cpu: 'bool',
+  paused: 'bool',
+})
+const newPool = koffi.proto('void*', [koffi.pointer(parameters)])
+const freePool = koffi.proto('void', ['void*'])
+
+export interface ThreadPools {
+  open(threads: number): Address
+  free(pool: Address): void
+}
+
+/** null where the CPU backend offers no pools (then ggml starts threads per decode). */
+export function findThreadPools(symbols: BackendSymbols, cpu: DeviceHandle): ThreadPools | null {
+  const registry = symbols.deviceRegistry(cpu)
+  const create = symbols.procedureOf(registry, 'ggml_threadpool_new')
+  const free = symbols.procedureOf(registry, 'ggml_threadpool_free')
+  if (create === null || free === null) return null
+  const cpumask = new Array<boolean>(cpuMaskLength).fill(false)
+  return {
+    open: (threads) =>
+      koffi.call(create, newPool, {
+        cpumask,
+        n_threads: threads,
+        prio: 0,
+        poll: 0,
+        strict_cpu: false,
+        paused: false,
+      }) as Address,
+    free: (pool) => {
+      koffi.call(free, freePool, pool)
+    },
+  }
+}
+
+/** The pool of one context. Change it only while the context does not decode. */
+export class ContextThreads implements Disposable {
+  readonly #symbols: Symbols
+  readonly #context: ContextHandle
+  readonly #pools: ThreadPools | null
+  #pool: Address | null = null
+  #threads: number
+
+  constructor(options: { symbols: Symbols; context: ContextHandle; pools: ThreadPools | null; threads: number }) {
+    this.#symbols = options.symbols
+    this.#context = options.context
+    this.#pools = options.pools
+    this.#threads = options.threads
+    this.#attach()
+  }
+
+  use(threads: number): void {
+    if (threads === this.#threads) return
+    this.#threads = threads
+    this.#symbols.setThreads(this.#context, threads, threads)
+    this.#release()
+    this.#attach()
+  }
+
+  /** One thread needs no company: the caller's own does the work. */
+  #attach(): void {
+    if (this.#pools === null || this.#threads < 2) return
+    this.#pool = this.#pools.open(this.#threads)
+    this.#symbols.attachThreads(this.#context, this.#pool, this.#pool)
+  }
+
+  #release(): void {
+    if (this.#pool === null || this.#pools === null) return
+    this.#symbols.detachThreads(this.#context)
+    this.#pools.free(this.#pool)
+    this.#pool = null
+  }
+
+  /** Before the context is freed. */
+  [Symbol.dispose](): void {
+    this.#release()
+  }
+}
