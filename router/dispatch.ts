@@ -17,13 +17,15 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { isStepFrame } from './core/frame.ts'
+import { Slots } from './core/slots.ts'
 import { arrive, newOrder, type Order } from './core/stream.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
 import type { RouterMetrics } from './metrics.ts'
 import type { Job } from './request.ts'
 
 export interface Attempt {
-  readonly id: DispatchId
+  /** Names its slot in the dispatcher's table, so that an event finds its attempt without a search. */
+  id: DispatchId
   readonly worker: Worker
   readonly choices: number
   readonly order: Order
@@ -65,7 +67,7 @@ export class Dispatcher {
   readonly #metrics: RouterMetrics
   readonly #workers: WorkerTable
   readonly #events: DispatchEvents
-  readonly #attempts = new Map<DispatchId, Attempt>()
+  readonly #attempts = new Slots<Attempt>()
   readonly #parts = new Assembler()
   #count = 0
 
@@ -93,23 +95,9 @@ export class Dispatcher {
   }
 
   send(job: Job, worker: Worker): void {
-    const now = this.#clock.now()
-    this.#count += 1
-    const id = DispatchId.parse(`${this.#router}-${this.#count.toString(36)}`)
-    const attempt: Attempt = {
-      id,
-      worker,
-      choices: job.choices,
-      order: newOrder(),
-      job,
-      payloads: split(id, encode(this.#message(job, id, now))),
-      accepted: false,
-      sentAt: now,
-      heardAt: now,
-      abandoned: null,
-    }
+    const attempt = this.#newAttempt(job, worker)
+    attempt.payloads = split(attempt.id, encode(this.#message(job, attempt)))
     job.attempt = attempt
-    this.#attempts.set(id, attempt)
     this.#workers.sent(worker, job.choices)
     this.#publishPayloads(attempt)
   }
@@ -145,7 +133,7 @@ export class Dispatcher {
 
   /** The worker is dead: its attempts end here. */
   lose(id: WorkerId): void {
-    for (const attempt of this.#attempts.values()) {
+    for (const attempt of this.#attempts) {
       if (attempt.worker.id !== id) continue
       const { job } = attempt
       this.#end(attempt)
@@ -156,7 +144,7 @@ export class Dispatcher {
   /** After an outage: whatever may have been lost is asked for or sent again. */
   recover(): void {
     const silent = new Map<WorkerId, Silent[]>()
-    for (const attempt of this.#attempts.values()) {
+    for (const attempt of this.#attempts) {
       if (attempt.abandoned !== null) this.#publishCancel(attempt, attempt.abandoned)
       // Not a re-send: a worker that never got the dispatch would call it lost.
       if (attempt.abandoned === null && !attempt.accepted) this.sendAgain(attempt)
@@ -170,7 +158,7 @@ export class Dispatcher {
     const now = this.#clock.now()
     const silent = new Map<WorkerId, Silent[]>()
     const unanswered: Attempt[] = []
-    for (const attempt of this.#attempts.values()) {
+    for (const attempt of this.#attempts) {
       if (attempt.abandoned !== null) this.#sweepAbandoned(attempt, attempt.abandoned, { now, silent })
       else if (!attempt.accepted && attempt.order.askedAt === null) {
         if (now - attempt.sentAt >= limits.worker.acceptTimeoutMs) unanswered.push(attempt)
@@ -197,8 +185,8 @@ export class Dispatcher {
     let gaps: Map<WorkerId, Silent[]> | null = null
     this.#workers.heard(frame.worker, now)
     for (const event of frame.events) {
-      const attempt = this.#attempts.get(event.id)
-      if (attempt === undefined || attempt.worker.id !== frame.worker) {
+      const attempt = this.#attempts.get(slotOf(event.id))
+      if (attempt === null || attempt.id !== event.id || attempt.worker.id !== frame.worker) {
         this.#stopOrphan(frame.worker, event)
         continue
       }
@@ -247,7 +235,7 @@ export class Dispatcher {
   }
 
   #end(attempt: Attempt): void {
-    this.#attempts.delete(attempt.id)
+    this.#attempts.remove(slotOf(attempt.id), attempt)
     this.#workers.ended(attempt.worker, attempt.choices, attempt.accepted)
     if (attempt.job !== null) attempt.job.attempt = null
     attempt.job = null
@@ -295,7 +283,26 @@ export class Dispatcher {
     for (const payload of attempt.payloads ?? []) this.#bus.publish(subject, payload)
   }
 
-  #message(job: Job, id: DispatchId, now: number): Dispatch {
+  #newAttempt(job: Job, worker: Worker): Attempt {
+    const now = this.#clock.now()
+    const attempt: Attempt = {
+      id: unsentId,
+      worker,
+      choices: job.choices,
+      order: newOrder(),
+      job,
+      payloads: null,
+      accepted: false,
+      sentAt: now,
+      heardAt: now,
+      abandoned: null,
+    }
+    this.#count += 1
+    attempt.id = newDispatchId(this.#router, this.#count, this.#attempts.add(attempt))
+    return attempt
+  }
+
+  #message(job: Job, { id, sentAt }: Attempt): Dispatch {
     const { routed } = job.request
     return {
       id,
@@ -303,7 +310,7 @@ export class Dispatcher {
       router: this.#router,
       tenant: routed.tenant,
       priority: routed.priority,
-      deadlineMs: Math.max(1, job.expiresAt - now),
+      deadlineMs: Math.max(1, job.expiresAt - sentAt),
       choices: job.choices,
       deltaIntervalMs: routed.streaming ? 0 : limits.worker.quietDeltaIntervalMs,
       work: job.work,
@@ -313,6 +320,16 @@ export class Dispatcher {
 }
 
 const resendsPerMessage = 4_096
+const unsentId = DispatchId.parse('unsent')
+
+/** Unique in the router's life, and so in the world: router ids are. */
+function newDispatchId(router: RouterId, count: number, slot: number): DispatchId {
+  return DispatchId.parse(`${router}-${count.toString(36)}-${slot.toString(36)}`)
+}
+
+function slotOf(id: DispatchId): number {
+  return Number.parseInt(id.slice(id.lastIndexOf('-') + 1), 36)
+}
 
 /** Null where it is no frame; a broken message from another process must not end this one. */
 function parseFrame(payload: Uint8Array): StepFrame | null {

@@ -116,7 +116,7 @@ function submit(
   })
   const { parsed, sink } = endpoint.answer(parseJson(given.bytes), { context, exchange, identity })
   const handle = router.submit(routed(parsed, given), sink)
-  if (!exchange.answered) exchange.onLeft = () => handle.cancel()
+  if (!exchange.answered) exchange.running = handle
 }
 
 function routed(

@@ -2,7 +2,7 @@
  * One HTTP request and its response: the id that goes in and out, the one answer, and what is counted and logged of it.
  *
  * Answers once: whoever answers first wins, everything later is dropped. When the connection closes before the answer is
- * complete, `onLeft` is called, streaming or not. Prompts, answers and keys are never logged.
+ * complete, `running` is cancelled, streaming or not. Prompts, answers and keys are never logged.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Failure } from '#contracts/failure.ts'
@@ -16,7 +16,7 @@ import { outcomeTag, type RouterMetrics } from './metrics.ts'
 import { errorBody, errorJson, retryAfterSeconds, statusOf } from './openai/errors.ts'
 import type { StreamOutput } from './openai/stream.ts'
 import type { WholeOutput } from './openai/whole.ts'
-import type { RequestOutcome } from './request.ts'
+import type { RequestHandle, RequestOutcome } from './request.ts'
 import type { Router } from './router.ts'
 
 export interface ExchangeContext {
@@ -39,7 +39,8 @@ export class Exchange implements StreamOutput, WholeOutput {
   model = 'other'
   /** What a refusal for a full queue says was the limit. */
   queueRequestsMax: number | null = null
-  onLeft: (() => void) | null = null
+  /** What to cancel when the client leaves. An object, not a closure over one: that kept whole requests alive into old memory. */
+  running: RequestHandle | null = null
   onDrain: (() => void) | null = null
   readonly #context: ExchangeContext
   readonly #request: IncomingMessage
@@ -171,13 +172,13 @@ export class Exchange implements StreamOutput, WholeOutput {
   #closed(): void {
     this.#context.stalls.closed(this.#response)
     this.onDrain = null
-    if (!this.#answered) this.onLeft?.()
+    if (!this.#answered) this.running?.cancel()
     if (!this.#answered) this.#done(clientLeftStatus, 'cancelled')
   }
 
   #done(status: number, outcome: RequestOutcomeTag): void {
     this.#answered = true
-    this.onLeft = null
+    this.running = null
     const { metrics, log, clock, accessLog } = this.#context
     metrics.requests.inc({ model: this.model, endpoint: this.#endpoint, outcome, status })
     if (!accessLog) return

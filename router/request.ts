@@ -83,6 +83,8 @@ export interface ActiveRequest {
   readonly routed: RoutedRequest
   readonly sink: ResponseSink
   readonly expiresAt: number
+  /** Its number among the active ones; -1 where it never was. */
+  slot: number
   jobs: readonly Job[]
   jobsOpen: number
   ended: boolean
@@ -98,6 +100,7 @@ export function activate(routed: RoutedRequest, sink: ResponseSink, slotsMax: nu
     routed,
     sink,
     expiresAt: routed.arrivedAt + routed.deadlineMs,
+    slot: -1,
     jobs: [],
     jobsOpen: 0,
     ended: false,

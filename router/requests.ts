@@ -10,6 +10,7 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Cancel, ChoiceDelta, Outcome } from '#contracts/messages.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { Slots } from './core/slots.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
 import type { Dispatcher, DispatchEvents } from './dispatch.ts'
 import type { Lanes } from './lanes.ts'
@@ -31,7 +32,7 @@ export class Requests implements DispatchEvents {
   readonly #clock: Clock
   readonly #workers: WorkerTable
   readonly #meter: RequestMeter
-  readonly #active = new Set<ActiveRequest>()
+  readonly #active = new Slots<ActiveRequest>()
   #parts: { dispatcher: Dispatcher; lanes: Lanes } | null = null
 
   constructor(options: { clock: Clock; workers: WorkerTable; meter: RequestMeter }) {
@@ -51,7 +52,7 @@ export class Requests implements DispatchEvents {
 
   submit(routed: RoutedRequest, sink: ResponseSink): RequestHandle {
     const request = activate(routed, sink, this.#slotsMax(routed.model.deployment))
-    this.#active.add(request)
+    request.slot = this.#active.add(request)
     for (const job of request.jobs) {
       if (request.ended) return ended
       const refusal = this.#lanes.offer(job)
@@ -240,7 +241,7 @@ export class Requests implements DispatchEvents {
 
   #end(request: ActiveRequest, outcome: RequestOutcome): void {
     request.ended = true
-    this.#active.delete(request)
+    this.#active.remove(request.slot, request)
     this.#meter.ended(request, outcome, this.#clock.now())
     request.sink.end(outcome)
   }
