@@ -9,6 +9,9 @@ import { limits } from '#contracts/limits.ts'
 import type { Content } from './core/cells.ts'
 import { PrefixIndex, type PrefixMatch } from './core/prefixCache.ts'
 
+/** The tokens themselves, as an array of numbers. */
+const bytesPerToken = 8
+
 export class PrefixCache {
   readonly #index: PrefixIndex
   readonly #states = new Map<number, Uint8Array>()
@@ -50,9 +53,13 @@ export class PrefixCache {
 
   /** Keeps what `take` returns, if a state of `bytes` is worth keeping and not contained in another one. */
   save(content: Content, state: { readonly bytes: number; take(): Uint8Array }): void {
-    if (content.tokens.length < limits.worker.prefixTokensMin || !this.#index.wants(content, state.bytes)) return
+    if (
+      content.tokens.length < limits.worker.prefixTokensMin ||
+      !this.#index.wants(content, state.bytes + bytesPerToken * content.tokens.length)
+    )
+      return
     const taken = state.take()
-    const { key, dropped } = this.#index.add(content, taken.length)
+    const { key, dropped } = this.#index.add(content, taken.length + bytesPerToken * content.tokens.length)
     for (const old of dropped) this.#states.delete(old)
     this.#states.set(key, taken)
   }

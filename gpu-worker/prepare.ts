@@ -9,6 +9,7 @@ import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Dispatch, Work } from '#contracts/messages.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
+import type { Log } from '#runtime/log.ts'
 import { type ChatTemplate, compileChatTemplate, renderChat, type Segment } from './chat/template.ts'
 import { responseGrammar } from './core/grammar/responseGrammar.ts'
 import type { EmbedRequest } from './embeddingQueue.ts'
@@ -24,20 +25,32 @@ export type Prepare = (dispatch: Dispatch) => Prepared
 
 export interface PrepareOptions {
   readonly runner: ModelRunner
+  /** null: this model cannot chat. */
+  readonly template: ChatTemplate | null
   readonly capabilities: WorkerRecord['capabilities']
 }
 
 type TextWork = Exclude<Work, { kind: 'embedding' }>
 
 export function createPrepare(options: PrepareOptions): Prepare {
-  const { runner } = options
-  let template: ChatTemplate | null = null
-  const chatTemplate = () => (template ??= compileTemplate(runner))
   return (dispatch) => {
     const { work } = dispatch
     if (work.kind === 'embedding') return { kind: 'embed', request: prepareEmbedding(options, dispatch, work.inputs) }
-    const prompt = promptOf(runner, work, chatTemplate)
+    const prompt = promptOf(options, work)
     return { kind: 'generate', request: generateRequest(options, { ...dispatch, work }, prompt) }
+  }
+}
+
+/** The model's chat template; null where it has none, or none that can be used (then only completions work). */
+export function openTemplate(runner: ModelRunner, log: Log): ChatTemplate | null {
+  const { info } = runner
+  if (info.chatTemplate === null) return null
+  try {
+    return compileTemplate(runner)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    log.warn({ error }, 'chat template cannot be used: this deployment serves completions only')
+    return null
   }
 }
 
@@ -81,10 +94,13 @@ function generateRequest(
 
 // ---------------------------------------------------------------- prompt
 
-function promptOf(runner: ModelRunner, work: TextWork, chatTemplate: () => ChatTemplate): number[] {
+function promptOf({ runner, template }: PrepareOptions, work: TextWork): number[] {
   switch (work.kind) {
-    case 'chat':
-      return tokensOf(runner, renderChat(chatTemplate(), work.messages), { param: 'messages', addBegin: false })
+    case 'chat': {
+      if (template === null)
+        throw new Failure('unsupported', 'this model has no chat template: use /v1/completions', { param: 'model' })
+      return tokensOf(runner, renderChat(template, work.messages), { param: 'messages', addBegin: false })
+    }
     case 'completion':
       return inputTokens(runner, work.prompt, 'prompt')
     default:

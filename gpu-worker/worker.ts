@@ -13,6 +13,7 @@ import type { Bus, Subscription } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
+import type { ChatTemplate } from './chat/template.ts'
 import { EmbeddingQueue } from './embeddingQueue.ts'
 import { Engine } from './engine.ts'
 import { MeasurementWork } from './idleWork.ts'
@@ -25,7 +26,7 @@ import { createOutbox, type Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
 import { Placement } from './placement.ts'
 import { PrefixCache } from './prefixCache.ts'
-import { createPrepare } from './prepare.ts'
+import { createPrepare, openTemplate } from './prepare.ts'
 import { Reporter, type WorkerState } from './report.ts'
 
 export interface WorkerOptions {
@@ -79,6 +80,7 @@ class AssembledWorker implements Worker {
   readonly #engine: Engine
   readonly #inbox: Inbox
   readonly #reporter: Reporter
+  readonly #template: ChatTemplate | null
   readonly #capabilities: WorkerRecord['capabilities']
   readonly #finished = Promise.withResolvers<void>()
   #state: WorkerState = 'loading'
@@ -89,7 +91,8 @@ class AssembledWorker implements Worker {
     this.#o = options
     const { bus, clock, runner, log, metrics, config } = options
     const onChange = () => this.#reporter.poke()
-    this.#capabilities = capabilitiesOf(runner, config)
+    this.#template = openTemplate(runner, log)
+    this.#capabilities = capabilitiesOf({ runner, config, canChat: this.#template !== null })
     this.#meter = new Meter({ metrics, model: config.deployment, info: runner.info })
     this.#outbox = createOutbox({ bus, clock, worker: config.worker, onResent: (count) => this.#meter.resent(count) })
     this.#cache = new PrefixCache({ bytesMax: config.engine.prefixCacheMiB * mib })
@@ -206,7 +209,7 @@ class AssembledWorker implements Worker {
       jobs: this.#jobs,
       embeddings: this.#embeddings,
       outbox: this.#outbox,
-      prepare: createPrepare({ runner, capabilities: this.#capabilities }),
+      prepare: createPrepare({ runner, template: this.#template, capabilities: this.#capabilities }),
       isDraining: () => this.#state !== 'ready',
       // Whoever waits for the end does so through `finished`.
       onDrain: (graceMs) => void this.drain(graceMs).catch(() => undefined),
@@ -283,11 +286,16 @@ class AssembledWorker implements Worker {
   }
 }
 
-function capabilitiesOf({ info }: ModelRunner, config: WorkerConfig): WorkerRecord['capabilities'] {
+function capabilitiesOf(options: {
+  readonly runner: ModelRunner
+  readonly config: WorkerConfig
+  readonly canChat: boolean
+}): WorkerRecord['capabilities'] {
+  const { info } = options.runner
   return {
-    chat: info.chatTemplate !== null,
+    chat: options.canChat,
     completions: true,
-    embeddings: config.engine.embeddings && info.capabilities.embeddings,
+    embeddings: options.config.engine.embeddings && info.capabilities.embeddings,
     grammar: info.capabilities.grammar,
   }
 }

@@ -40,9 +40,9 @@ export class SlotTable {
     return this.#slots.reduce((count, slot) => count + (slot.kind === 'held' ? 1 : 0), 0)
   }
 
-  /** Cells that running sequences and residents use. */
+  /** Cells of sequences that hold slots; what residents keep is free for the taking. */
   get cellsUsed(): number {
-    return this.#slots.reduce((sum, slot) => sum + cellsOf(slot), 0)
+    return this.#slots.reduce((sum, slot) => sum + (slot.kind === 'held' ? slot.sequence.computed : 0), 0)
   }
 
   at(slot: Slot): SlotState {
@@ -75,18 +75,5 @@ export class SlotTable {
   clear(slot: Slot): void {
     assert.notEqual(this.at(slot).kind, 'held', `slot ${slot} is held`)
     this.#slots[slot] = empty
-  }
-}
-
-function cellsOf(slot: SlotState): number {
-  switch (slot.kind) {
-    case 'empty':
-      return 0
-    case 'resident':
-      return slot.content.tokens.length
-    case 'held':
-      return slot.sequence.computed
-    default:
-      return slot satisfies never
   }
 }

@@ -25,10 +25,17 @@ export interface ThreadState {
   readonly probeAt: number
   /** Where the last probe between two neighbours went. */
   readonly lastUp: boolean
+  /** No probe has ended yet: nobody knows whether a neighbour was there from the start. */
+  readonly isFirst: boolean
 }
 
 const recentSteps = 12
+/** Enough where steps are so slow that more would take too long. */
+const recentStepsMin = 5
 const probeSteps = 7
+/** Enough where the difference is this clear. */
+const probeStepsMin = 4
+const clearWin = 0.7
 /** The first steps after a change pay for it. */
 const probeSkipped = 2
 /** A change must be worth this much, so that noise does not make it. */
@@ -41,7 +48,15 @@ const firstProbeMs = 1_000
 const urgentPauseMs = 1_000
 
 export function startThreads(threads: number, now: number): ThreadState {
-  return { threads, recent: [], probe: null, pauseMs: pauseMsMin, probeAt: now + firstProbeMs, lastUp: true }
+  return {
+    threads,
+    recent: [],
+    probe: null,
+    pauseMs: pauseMsMin,
+    probeAt: now + firstProbeMs,
+    lastUp: true,
+    isFirst: true,
+  }
 }
 
 /** `ratio`: what a step without prompt chunks took, divided by what the curve says. The caller applies `threads` when it changes. */
@@ -54,9 +69,10 @@ export function observeThreads(
   if (state.probe !== null) return continueProbe(state, state.probe, step)
   const recent = [...state.recent, step.ratio].slice(-recentSteps)
   const watched = { ...state, recent }
-  if (recent.length < recentSteps) return watched
+  if (recent.length < recentStepsMin) return watched
   const isSlow = median(recent) > slowRatio && step.now >= state.probeAt - state.pauseMs + urgentPauseMs
-  return step.now >= state.probeAt || isSlow ? beginProbe(watched, bounds) : watched
+  const isDue = step.now >= state.probeAt && (recent.length === recentSteps || state.isFirst)
+  return isDue || isSlow ? beginProbe(watched, bounds) : watched
 }
 
 function beginProbe(state: ThreadState, bounds: ThreadBounds): ThreadState {
@@ -69,8 +85,9 @@ function beginProbe(state: ThreadState, bounds: ThreadBounds): ThreadState {
 
 function continueProbe(state: ThreadState, probe: Probe, step: { ratio: number; now: number }): ThreadState {
   const ratios = [...probe.ratios, step.ratio]
-  if (ratios.length < probeSteps) return { ...state, probe: { ...probe, ratios } }
   const after = median(ratios.slice(probeSkipped))
+  const isClear = after < probe.before * clearWin || after > probe.before / clearWin
+  if (ratios.length < (isClear ? probeStepsMin : probeSteps)) return { ...state, probe: { ...probe, ratios } }
   const won = after < probe.before * gainMin
   const pauseMs = won ? pauseMsMin : Math.min(pauseMsMax, state.pauseMs * 2)
   return {
@@ -78,6 +95,7 @@ function continueProbe(state: ThreadState, probe: Probe, step: { ratio: number; 
     threads: won ? state.threads : probe.from,
     recent: [],
     probe: null,
+    isFirst: false,
     pauseMs,
     probeAt: step.now + pauseMs,
   }
