@@ -1,7 +1,7 @@
 /**
  * `paceline <verb>`: finds the verb, gives it the machine, turns its end into an exit code.
  *
- * A `Failure` is one line and exit code 1; anything else is a bug and keeps its stack.
+ * A `Failure`, or a refusal of the operating system, is one line and exit code 1; anything else is a bug and keeps its stack.
  */
 import { Failure } from '#contracts/failure.ts'
 import { systemClock } from '#runtime/clock.ts'
@@ -44,10 +44,15 @@ async function main([name, ...args]: string[]): Promise<number> {
   } catch (error) {
     // What an interrupted wait throws is only the reason of the interrupt.
     if (interrupts.first.aborted) return 130
-    if (!(error instanceof Failure)) throw error
+    if (!(error instanceof Failure) && !isOfTheSystem(error)) throw error
     terminal.error(`paceline: ${error.message}`)
     return 1
   }
+}
+
+/** A full disk, a missing right: the message names the file and what was tried, and the stack would say nothing more. */
+function isOfTheSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error
 }
 
 function terminalFor(args: readonly string[]): Terminal {

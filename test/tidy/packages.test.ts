@@ -19,6 +19,9 @@ const all = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest
 /** Used, but not by an import: programs, types, data, what is loaded by its path. */
 const usedOtherwise = new Set([
   '@biomejs/biome',
+  // The versions of the NATS client's parts have to agree; the Object Store holds calibration artifacts later.
+  '@nats-io/nats-core',
+  '@nats-io/obj',
   '@types/express',
   '@types/node',
   'node',
