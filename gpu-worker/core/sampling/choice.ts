@@ -22,6 +22,8 @@ export interface Draw {
 const refusalsMax = 16
 /** Below this the law is the greedy one to within every rounding, and 1 / temperature would overflow. */
 const temperatureMin = 1e-6
+/** A block this far behind wins once in thousands of rows; opening it needlessly is as rare. */
+const depthNats = 10
 /** Relative error of the masses (`exponential.ts`), so that the quick test never disagrees with the full one. */
 const massError = 1e-9
 
@@ -32,6 +34,8 @@ export class Choice {
   readonly #leaders: Leaders
   readonly #sharpness: number
   readonly #greedy: boolean
+  /** How far below the best logit block maxima must be exact, see `Row.read`. */
+  readonly #depth: number
   #support: Support
   #keys = { firstKey: 0, secondKey: 0 }
 
@@ -43,13 +47,14 @@ export class Choice {
     this.#leaders = new Leaders(this.#row.blocks)
     this.#greedy = sampling.temperature < temperatureMin
     this.#sharpness = this.#greedy ? 1 : 1 / sampling.temperature
+    this.#depth = this.#greedy ? 0 : depthNats / this.#sharpness
     this.#support = this.#wholeSupport()
   }
 
   draw({ logits, position, grammar }: Draw): number {
     const { seed } = this.#sampling
     this.#keys = { firstKey: firstKey(seed, position), secondKey: secondKey(seed, position) }
-    this.#row.read(logits)
+    this.#row.read(logits, this.#depth)
     this.#support = this.#truncate()
     const token = grammar === undefined ? this.#winner() : this.#winnerOf(grammar)
     if (token < 0) throw new Failure('engine-fault', 'no token is possible: every logit is -Infinity or forbidden')
@@ -84,7 +89,7 @@ export class Choice {
     }
     this.#support.judge = this.#copyOf(row)
     grammar.mask(row.logits)
-    row.read(row.logits)
+    row.read(row.logits, this.#depth)
     const inside = this.#winner()
     if (inside >= 0) return inside
     this.#support = this.#truncate()
@@ -165,7 +170,7 @@ export class Choice {
   #copyOf(row: Row): Row {
     if (!this.#truncatesByMass()) return row
     const copy = new Row(row.logits.length)
-    copy.read(row.logits.slice())
+    copy.read(row.logits.slice(), this.#depth)
     return copy
   }
 }

@@ -27,19 +27,20 @@ export class Leaders {
   /** Ids of the first `wanted` possible tokens (fewer where the row has fewer), best first. The view is valid until the next call. */
   find(row: Row, wanted: number): Float64Array {
     this.#count = 0
-    this.#gather(row, wanted <= row.blocks / 4 ? this.#blockThreshold(row, wanted) : this.#binThreshold(row, wanted))
+    const quick = wanted <= row.blocks / 4 ? this.#blockThreshold(row, wanted) : Number.NEGATIVE_INFINITY
+    this.#gather(row, quick > Number.NEGATIVE_INFINITY ? quick : this.#binThreshold(row, wanted))
     const keys = this.#keys.subarray(0, this.#count).sort()
     const found = keys.subarray(0, Math.min(wanted, this.#count))
     for (let i = 0; i < found.length; i++) found[i] = (found[i] ?? 0) % idSpan
     return found
   }
 
-  /** The n-th largest block maximum: at least n tokens reach it, and few others do. */
+  /** The n-th largest known block maximum: at least n tokens reach it, and few others do. -Infinity where fewer are known. */
   #blockThreshold(row: Row, wanted: number): number {
     const tops = this.#tops
     let held = 0
     for (let block = 0; block < row.blocks; block++) {
-      const top = row.blockMax[block] ?? 0
+      const top = row.blockTop[block] ?? 0
       if (held === wanted && top <= (tops[held - 1] ?? 0)) continue
       if (held < wanted) held += 1
       let i = held - 1

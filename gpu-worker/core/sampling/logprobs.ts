@@ -8,6 +8,9 @@ export interface TokenAndLogprob {
   readonly logprob: number
 }
 
+/** Wanted are the best few: deep enough for them, shallow enough to be quick. */
+const depthNats = 12
+
 export class Logprobs {
   readonly #row: Row
   readonly #leaders: Leaders
@@ -27,7 +30,7 @@ export class Logprobs {
   read(logits: Float32Array): void {
     this.#raw.set(logits)
     const row = this.#row
-    row.read(this.#raw)
+    row.read(this.#raw, depthNats)
     const mass = row.massTotal({ reference: row.logitMax, sharpness: 1, logitMin: Number.NEGATIVE_INFINITY })
     this.#logNormaliser = row.logitMax + Math.log(mass)
     this.#top = []
