@@ -39,6 +39,15 @@ test('a neighbour that arrives later is noticed, and when it leaves the threads 
   expect(quiet.state.threads).toBe(2)
 })
 
+test('trying more threads beside a neighbour ends after two stalled steps', () => {
+  const noisy = run(startThreads(2, 0), besideNeighbour, { from: 0, steps: 200 })
+  const { seen, state } = run(noisy.state, besideNeighbour, { from: noisy.now, steps: 5_000 })
+  expect(state.threads).toBe(1)
+  const tries = seen.filter((threads, i) => threads === 2 && seen[i - 1] === 1).length
+  expect(tries).toBeGreaterThan(0)
+  expect(seen.filter((threads) => threads === 2).length).toBeLessThanOrEqual(2 * tries)
+})
+
 test('a difference within the noise changes nothing', () => {
   const flat: Machine = { ratio: (threads) => (threads === 2 ? 1 : 0.97) }
   expect(run(startThreads(2, 0), flat, { from: 0, steps: 2_000 }).state.threads).toBe(2)
@@ -47,4 +56,13 @@ test('a difference within the noise changes nothing', () => {
 test('with one CPU nothing is ever tried', () => {
   const state = startThreads(1, 0)
   expect(observeThreads(state, { ratio: 9, now: 99_999 }, { threadsMax: 1 })).toBe(state)
+})
+
+test('steps that vary by a third either way do not make it try again and again', () => {
+  let draw = 0
+  const noise = () => 0.67 + 0.66 * ((++draw * 0.618_034) % 1)
+  const noisy: Machine = { ratio: (threads) => alone.ratio(threads) * noise() }
+  const { state, seen } = run(startThreads(2, 0), noisy, { from: 0, steps: 10_000 })
+  expect(state.threads).toBe(2)
+  expect(seen.filter((threads) => threads === 1).length).toBeLessThan(200)
 })

@@ -21,6 +21,8 @@ export interface ThreadState {
   /** Ratios of the last steps with this number of threads, oldest first. */
   readonly recent: readonly number[]
   readonly probe: Probe | null
+  /** The ratio that steps had when this number of threads was chosen, following slowly: a neighbour comes suddenly. */
+  readonly usual: number
   readonly pauseMs: number
   readonly probeAt: number
   /** Where the last probe between two neighbours went. */
@@ -36,12 +38,15 @@ const probeSteps = 7
 /** Enough where the difference is this clear. */
 const probeStepsMin = 4
 const clearWin = 0.7
+/** Every step of a probe this many times slower: each further one is a gap that users see. */
+const stalled = 2.2
 /** The first steps after a change pay for it. */
 const probeSkipped = 2
 /** A change must be worth this much, so that noise does not make it. */
 const gainMin = 0.92
-/** Steps this much slower than the curve are a reason to probe now. */
+/** Steps this much slower than usual are a reason to probe now. */
 const slowRatio = 1.6
+const usualRate = 0.02
 const pauseMsMin = 5_000
 const pauseMsMax = 120_000
 const firstProbeMs = 1_000
@@ -52,6 +57,7 @@ export function startThreads(threads: number, now: number): ThreadState {
     threads,
     recent: [],
     probe: null,
+    usual: 1,
     pauseMs: pauseMsMin,
     probeAt: now + firstProbeMs,
     lastUp: true,
@@ -68,9 +74,10 @@ export function observeThreads(
   if (bounds.threadsMax <= 1) return state
   if (state.probe !== null) return continueProbe(state, state.probe, step)
   const recent = [...state.recent, step.ratio].slice(-recentSteps)
-  const watched = { ...state, recent }
-  if (recent.length < recentStepsMin) return watched
-  const isSlow = median(recent) > slowRatio && step.now >= state.probeAt - state.pauseMs + urgentPauseMs
+  if (recent.length < recentStepsMin) return { ...state, recent }
+  const typical = median(recent)
+  const watched = { ...state, recent, usual: state.usual + usualRate * (typical - state.usual) }
+  const isSlow = typical > watched.usual * slowRatio && step.now >= state.probeAt - state.pauseMs + urgentPauseMs
   const isDue = step.now >= state.probeAt && (recent.length === recentSteps || state.isFirst)
   return isDue || isSlow ? beginProbe(watched, bounds) : watched
 }
@@ -85,20 +92,29 @@ function beginProbe(state: ThreadState, bounds: ThreadBounds): ThreadState {
 
 function continueProbe(state: ThreadState, probe: Probe, step: { ratio: number; now: number }): ThreadState {
   const ratios = [...probe.ratios, step.ratio]
-  const after = median(ratios.slice(probeSkipped))
-  const isClear = after < probe.before * clearWin || after > probe.before / clearWin
-  if (ratios.length < (isClear ? probeStepsMin : probeSteps)) return { ...state, probe: { ...probe, ratios } }
-  const won = after < probe.before * gainMin
-  const pauseMs = won ? pauseMsMin : Math.min(pauseMsMax, state.pauseMs * 2)
+  const verdict = judge(probe.before, ratios)
+  if (verdict === 'open') return { ...state, probe: { ...probe, ratios } }
+  const hasWon = verdict === 'won'
+  const pauseMs = hasWon ? pauseMsMin : Math.min(pauseMsMax, state.pauseMs * 2)
   return {
-    ...state,
-    threads: won ? state.threads : probe.from,
+    threads: hasWon ? state.threads : probe.from,
+    usual: hasWon ? median(ratios.slice(probeSkipped)) : probe.before,
     recent: [],
     probe: null,
-    isFirst: false,
     pauseMs,
     probeAt: step.now + pauseMs,
+    lastUp: state.lastUp,
+    isFirst: false,
   }
+}
+
+function judge(before: number, ratios: readonly number[]): 'open' | 'won' | 'lost' {
+  if (ratios.length >= probeSkipped && Math.min(...ratios) > before * stalled) return 'lost'
+  if (ratios.length < probeStepsMin) return 'open'
+  const after = median(ratios.slice(probeSkipped))
+  const isClear = after < before * clearWin || after > before / clearWin
+  if (!isClear && ratios.length < probeSteps) return 'open'
+  return after < before * gainMin ? 'won' : 'lost'
 }
 
 function median(values: readonly number[]): number {
