@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Failure } from '#contracts/failure.ts'
 import { matches, parseGbnf } from './gbnf.ts'
+import { inexpressibleKeywords } from './keywords.ts'
 import { jsonObjectGrammar, jsonSchemaToGrammar } from './jsonSchema.ts'
 import { responseGrammar } from './responseGrammar.ts'
 
@@ -220,6 +222,11 @@ test('a keyword that a grammar cannot enforce is refused with its place', () => 
     const schema = { type: 'object', properties: { 'a b': { [keyword]: value } } }
     expect(refusalOf(schema)).toContain(`#/properties/a%20b: "${keyword}"`)
   }
+})
+
+test('the reference names every keyword that is refused', () => {
+  const reference = readFileSync(new URL('../../../docs/structured-output.md', import.meta.url), 'utf8')
+  for (const keyword of inexpressibleKeywords) expect(reference).toContain(`\`${keyword}\``)
 })
 
 test('what no value satisfies, or no value can end, is refused', () => {

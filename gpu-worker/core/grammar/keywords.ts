@@ -44,6 +44,8 @@ const inexpressible: readonly (readonly [string, (value: unknown) => boolean])[]
   ['disallow', never],
 ]
 
+export const inexpressibleKeywords = inexpressible.map(([keyword]) => keyword)
+
 function refuseInexpressible(schema: Keywords, place: Place): void {
   for (const [keyword, saysNothing] of inexpressible) {
     const value = member(schema, keyword)
