@@ -29,12 +29,18 @@ interface Operations {
   observe(labels: Record<string, string | number>, value: number): void
 }
 
+/** Gauges that prom-client calls `_total`, which Prometheus keeps for counters; each is the sum of one that stays. */
+const misnamed = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total']
+
 export function createMetrics<const D extends Record<string, MetricDefinition>>(
   definitions: D,
   options: { processMetrics?: boolean } = {},
 ): Metrics<D> {
   const registry = new Registry()
-  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry })
+  if (options.processMetrics ?? true) {
+    collectDefaultMetrics({ register: registry })
+    for (const name of misnamed) registry.removeSingleMetric(name)
+  }
   const members = Object.fromEntries(
     Object.entries(definitions).map(([key, definition]) => [key, member(definition, registry)]),
   )

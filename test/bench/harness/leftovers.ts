@@ -37,6 +37,6 @@ export async function holdings(child: Child, metricsUrl: string): Promise<Holdin
     residentMiB: mib(residentBytes(child.pid)),
     files: openFiles(child.pid),
     timers: total(samples, 'nodejs_active_resources', { type: 'Timeout' }),
-    resources: total(samples, 'nodejs_active_resources_total'),
+    resources: total(samples, 'nodejs_active_resources'),
   }
 }

@@ -5,7 +5,7 @@
  * adds is measured by `test/soak/start.ts` through the command line. Nothing of a person's own instance is touched.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { DeploymentName, Revision, TenantId, WorkerId } from '#contracts/ids.ts'
@@ -65,8 +65,13 @@ const host = '127.0.0.1'
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const folder = scratchFolder(options.name)
   const started: Child[] = []
-  const stop = async () => {
+  const stopAll = async () => {
     for (const child of started.toReversed()) await child.stop()
+  }
+  /** Logs are only worth keeping where somebody asks for them, or where the start failed. */
+  const stop = async () => {
+    await stopAll()
+    if (process.env['PACELINE_KEEP_LOGS'] === undefined) rmSync(folder, { recursive: true, force: true })
   }
   try {
     const nats = await startNats(folder, options)
@@ -87,7 +92,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await Promise.all(options.deployments.map((deployment) => untilServed(router, url, deployment, options)))
     return { url, folder, nats: nats.child, router, workers, stop }
   } catch (error) {
-    await stop()
+    await stopAll()
     throw error
   }
 }

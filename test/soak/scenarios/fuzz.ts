@@ -24,25 +24,28 @@ interface Schema {
 export function fromSchema(schema: z.ZodType, fixed: Readonly<Record<string, unknown>>): fc.Arbitrary<unknown> {
   const root = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as Schema
   const properties = Object.entries(root.properties ?? {})
-  const good = fc.record(Object.fromEntries(properties.map(([name, each]) => [name, valueOf(each)])), {
-    requiredKeys: [],
+  const fields = properties.map(([name, schema]) => ({ name, schema }))
+  const all = fc.record(recordOf(fields), { requiredKeys: [] })
+  // Few fields at a time: with all of them, one that is refused hides the rest.
+  const some = fc.subarray(fields, { maxLength: 4 }).chain((chosen) => fc.record(recordOf(chosen)))
+  const broken = fc.tuple(fc.constantFrom(...properties), hostile).map(([[name], value]) => ({ [name]: value }))
+  const alien = fc.dictionary(fc.constantFrom('__proto__', 'constructor', 'x', 'messages', 'prompt'), hostile, {
+    maxKeys: 2,
   })
-  const bad = fc.dictionary(fc.constantFrom(...properties.map(([name]) => name), '__proto__', 'constructor'), hostile, {
-    minKeys: 1,
-    maxKeys: 3,
-  })
+  const merged = (...parts: fc.Arbitrary<object>[]) =>
+    fc.tuple(...parts).map((values) => Object.assign({}, fixed, ...values) as unknown)
   return fc.oneof(
-    { weight: 3, arbitrary: fc.tuple(good, bad).map(([base, broken]) => ({ ...base, ...fixed, ...broken })) },
-    {
-      weight: 3,
-      arbitrary: fc
-        .tuple(fc.constantFrom(...properties), hostile)
-        .map(([[name], value]) => ({ ...fixed, [name]: value })),
-    },
-    { weight: 1, arbitrary: good.map((base) => ({ ...base, ...fixed })) },
+    { weight: 5, arbitrary: merged(some) },
+    { weight: 2, arbitrary: merged(some, broken) },
+    { weight: 2, arbitrary: merged(broken) },
+    { weight: 1, arbitrary: merged(all) },
+    { weight: 1, arbitrary: merged(alien) },
     { weight: 1, arbitrary: hostile },
   )
 }
+
+const recordOf = (fields: readonly { name: string; schema: Schema }[]): Record<string, fc.Arbitrary<unknown>> =>
+  Object.fromEntries(fields.map(({ name, schema }) => [name, valueOf(schema)]))
 
 function valueOf(schema: Schema): fc.Arbitrary<unknown> {
   const choices = schema.anyOf ?? schema.oneOf

@@ -18,7 +18,7 @@ export async function filledWorkerMiB(
   filled: { slots: number; contextTokensMax: number },
 ): Promise<number> {
   const client = new HttpClient(target, filled.slots)
-  const promptTokens = filled.contextTokensMax - 150
+  const promptTokens = filled.contextTokensMax - 110
   const answers = await Promise.all(
     Array.from({ length: filled.slots }, (_, index) =>
       sendChat(client, { prompt: wordsOf(31_000 + index, promptTokens), tokens: 40 }),

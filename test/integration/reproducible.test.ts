@@ -1,0 +1,44 @@
+/**
+ * Same seed, same text: short form of `test/bench/reproducible.ts`, on a deployment with `reproducible: true`.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testModel } from '../bench/harness/model.ts'
+import { type Platform, startPlatform } from '../bench/harness/platform.ts'
+import { alone, amongOthers, type Sampled } from '../soak/scenarios/reproducible.ts'
+import { whyNoPlatform } from './support/needs.ts'
+
+const reason = whyNoPlatform()
+if (reason !== null) console.warn(`reproducibility is not tested: ${reason}`)
+const load = { prompts: 4, tokens: 20, seed: 7 }
+
+describe.skipIf(reason !== null)('with reproducible: true, a seeded answer at temperature 0.8', () => {
+  let platform: Platform
+  let first: Sampled[]
+  const target = (model: string) => ({ name: model, url: platform.url, model })
+  beforeAll(async () => {
+    const engine = { slots: 8, contextTokensMax: 1_024, threads: 2, reproducible: true }
+    const deployment = (name: string, more: object) => ({
+      name,
+      modelPath: testModel() ?? '',
+      spec: { engine: { ...engine, ...more } },
+    })
+    platform = await startPlatform({
+      name: 'reproducible',
+      deployments: [deployment('plain', { prefixCacheMiB: 0 }), deployment('other', { promptChunkTokensMax: 96 })],
+    })
+    first = await alone(target('plain'), load)
+  })
+  afterAll(() => platform.stop())
+  const texts = (sampled: readonly Sampled[]) => sampled.map(({ text }) => text)
+
+  test('is the same among 7 others', async () => {
+    expect(texts(await amongOthers(target('plain'), load, 7))).toEqual(texts(first))
+  })
+
+  test('is the same with another prompt chunk size, and after a prefix-cache hit', async () => {
+    expect(texts(await alone(target('other'), load))).toEqual(texts(first))
+    const again = await alone(target('other'), load)
+    expect(texts(again)).toEqual(texts(first))
+    expect(again.filter(({ cachedTokens }) => cachedTokens > 0).length).toBeGreaterThan(1)
+  })
+})
