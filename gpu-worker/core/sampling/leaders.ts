@@ -14,9 +14,10 @@ const bins = 4_096
 
 export class Leaders {
   readonly #tops: Float64Array
-  #keys = new Float64Array(1_024)
+  #keys = new Float64Array(64)
   #count = 0
-  readonly #histogram = new Int32Array(bins + 1)
+  /** Most samplers never need it. */
+  #histogram: Int32Array | null = null
   readonly #float = new Float32Array(1)
   readonly #pattern = new Uint32Array(this.#float.buffer)
 
@@ -57,15 +58,15 @@ export class Leaders {
     for (const logit of logits) if (logit < least && logit > Number.NEGATIVE_INFINITY) least = logit
     const width = (logitMax - least) / bins
     if (width === 0) return least
-    this.#histogram.fill(0)
+    const histogram = (this.#histogram ??= new Int32Array(bins + 1)).fill(0)
     for (const logit of logits) {
       if (logit === Number.NEGATIVE_INFINITY) continue
       const bin = Math.min(bins, Math.floor((logitMax - logit) / width))
-      this.#histogram[bin] = (this.#histogram[bin] ?? 0) + 1
+      histogram[bin] = (histogram[bin] ?? 0) + 1
     }
     let total = 0
     for (let bin = 0; bin < bins; bin++) {
-      total += this.#histogram[bin] ?? 0
+      total += histogram[bin] ?? 0
       // One bin more: rounding may have put a token one bin too high.
       if (total >= wanted) return logitMax - (bin + 2) * width
     }

@@ -87,7 +87,7 @@ test.each(laws)('over many positions the drawn tokens follow the law: %s', (_, p
 
 test('the same law holds over seeds at one position', () => {
   const law = softmax(raw)
-  const draws = 100_000
+  const draws = 20_000
   const counts = raw.map(() => 0)
   for (let seed = 0; seed < draws; seed++) {
     const { token } = samplerOf({ seed }, { vocabularySize: raw.length }).sample({
@@ -265,7 +265,7 @@ test('logits that are no numbers are an engine fault, not a token', () => {
 
 test('on a real vocabulary size the quick paths agree with the definition', () => {
   const size = 49_152
-  for (let at = 0; at < 6; at++) {
+  for (let at = 0; at < 2; at++) {
     const logits = Float32Array.from(
       { length: size },
       (_, i) => 4 * Math.sin(i * 12.9898 + at) + (i % 977 === at ? 6 : 0),
