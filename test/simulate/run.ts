@@ -35,8 +35,8 @@ export interface RunResult {
 
 /** After its last fault the system may take this long to end everything: to find a silent worker gone, and to run again. */
 const endsWithinMs = 60_000
-/** After that, retention of ended requests and of abandoned attempts runs out. */
-const quietMs = Math.max(limits.worker.outboxRetentionMs, limits.router.abandonedMsMax) + 15_000
+/** After that, at the latest, nothing is remembered of what was given up and never confirmed. */
+const quietMs = limits.router.abandonedMsMax + 15_000
 
 export async function run(options: RunOptions): Promise<RunResult> {
   const world = await World.start({
@@ -57,7 +57,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   world.heal()
   const allEnded = () => told.length === options.asks.length && told.every(({ ends }) => ends.length > 0)
   await world.clock.runUntil(allEnded, endsWithinMs)
-  await world.clock.advance(quietMs)
+  await world.clock.runUntil(() => world.leftovers(idle).length === 0, quietMs)
   mistakes.push(
     ...told.flatMap((each) => wrongWith(each, options.references)),
     ...world.witness.mistakes,

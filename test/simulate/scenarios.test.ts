@@ -176,6 +176,16 @@ describe('one worker', () => {
     expect(endOf(asked)).toBe('completed')
   })
 
+  test('a stream whose end was said while the router was away ends as soon as it is back', async () => {
+    const asked = ask(world, { tokens: 40 })
+    await until(world, () => asked.textAt.length > 20, 1_000)
+    world.disconnect(world.router.name, 800)
+    await world.clock.advance(790)
+    expect(hasEnded(asked)).toBe(false)
+    await until(world, () => hasEnded(asked), 60)
+    expect(endOf(asked)).toBe('completed')
+  })
+
   test.each([
     ['the worker', 'worker-1', 'router-2'],
     ['the router', 'router-2', 'worker-1'],

@@ -76,6 +76,7 @@ export class World {
   readonly #options: WorldOptions
   readonly #operator: Bus
   #names = 0
+  #isStopping = false
 
   static async start(options: WorldOptions): Promise<World> {
     const world = new World(options)
@@ -131,7 +132,9 @@ export class World {
     this.network.kill(name)
     if (options.knownAfterMs !== null)
       this.clock.after(options.knownAfterMs, () => this.#untilDone(() => this.#operator.remove('workers', name)))
-    this.clock.after(options.restartAfterMs, () => void this.startWorker())
+    this.clock.after(options.restartAfterMs, () => {
+      if (!this.#isStopping) this.startWorker()
+    })
   }
 
   /** As SIGSTOP and SIGCONT. */
@@ -202,9 +205,13 @@ export class World {
 
   /** Stops every process in good order and says what it leaves behind. */
   async stop(): Promise<string[]> {
+    this.#isStopping = true
     this.router.router.stop()
-    const stopping = Promise.all([...this.workers.values()].map(({ worker }) => worker.stop()))
-    await this.clock.advance(limits.drain.graceMs + 1_000)
+    const state = { stopped: false }
+    const stopping = Promise.all([...this.workers.values()].map(({ worker }) => worker.stop())).then(() => {
+      state.stopped = true
+    })
+    if (!(await this.clock.runUntil(() => state.stopped, limits.drain.graceMs))) return ['the workers do not stop']
     await stopping
     return [this.router, ...this.workers.values()].flatMap(({ name, clock }) => [
       ...(clock.pending > 0 ? [`${name}: ${clock.pending} timers after stop`] : []),
