@@ -89,7 +89,8 @@ export async function runNatsRestarts(platform: Platform, options: Options): Pro
     await client.close()
     if (server.child !== platform.nats) await server.child.stop()
   }
-  return { ...record, restarts: times.map((time) => restartOf(time, record)) }
+  const { completed, wrong, unclear } = record
+  return { completed, wrong, unclear, restarts: times.map((time) => restartOf(time, record)) }
 }
 
 async function firstTexts(client: HttpClient, options: Options): Promise<string[]> {
