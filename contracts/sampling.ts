@@ -25,8 +25,8 @@ export const Sampling = z.object({
   minP: z.number().min(0).max(1),
   presencePenalty: z.number().min(-2).max(2),
   frequencyPenalty: z.number().min(-2).max(2),
-  /** Multiplicative, 1 switches it off (vLLM's `repetition_penalty`). */
-  repetitionPenalty: z.number().gt(0).max(10),
+  /** Multiplicative, 1 switches it off (vLLM's `repetition_penalty`). Bounded below: a tiny one makes every logit infinite. */
+  repetitionPenalty: z.number().min(0.01).max(10),
   /** Token id → added to its logit, -100 … 100. */
   logitBias: z.array(z.tuple([z.int().nonnegative(), z.number().min(-100).max(100)])).max(limits.request.logitBiasMax),
   /** The router draws one where the client gives none, so that a retry or resume elsewhere continues the same text. */

@@ -10,7 +10,7 @@ import { limits } from '#contracts/limits.ts'
 import type { Dispatch, Work } from '#contracts/messages.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
 import type { Log } from '#runtime/log.ts'
-import { type ChatTemplate, compileChatTemplate, renderChat, type Segment } from './chat/template.ts'
+import { type ChatTemplate, compileChatTemplate, renderChat, type Segment, wantsBegin } from './chat/template.ts'
 import { responseGrammar } from './core/grammar/responseGrammar.ts'
 import type { EmbedRequest } from './embeddingQueue.ts'
 import type { GenerateRequest } from './job.ts'
@@ -99,7 +99,8 @@ function promptOf({ runner, template }: PrepareOptions, work: TextWork): number[
     case 'chat': {
       if (template === null)
         throw new Failure('unsupported', 'this model has no chat template: use /v1/completions', { param: 'model' })
-      return tokensOf(runner, renderChat(template, work.messages), { param: 'messages', addBegin: false })
+      const segments = renderChat(template, work.messages)
+      return tokensOf(runner, segments, { param: 'messages', addBegin: wantsBegin(template, segments) })
     }
     case 'completion':
       return inputTokens(runner, work.prompt, 'prompt')

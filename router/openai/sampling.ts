@@ -31,7 +31,7 @@ export const samplingFields = {
   min_p: z.number().min(0).max(1).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
-  repetition_penalty: z.number().gt(0).max(10).nullish(),
+  repetition_penalty: z.number().min(0.01).max(10).nullish(),
   logit_bias: z.record(z.string(), z.unknown(), 'must be an object of token id → bias').nullish(),
   seed: z.int().nullish(),
   stop: z.union([stop, z.array(stop).max(request.stopsMax)], 'must be a string or an array of strings').nullish(),
