@@ -15,6 +15,7 @@ const load = {
   prompts: options.value('prompts', options.quick ? 8 : 50),
   tokens: options.value('tokens', options.quick ? 32 : 64),
   seed: options.value('seed', 7),
+  wordsMax: options.value('words', options.quick ? 300 : 700),
 }
 const report = new Report('reproducible', `Same seed, same text: ${load.prompts} prompts at temperature 0.8`)
 const rows: string[][] = []

@@ -9,14 +9,14 @@ import { whyNoPlatform } from './support/needs.ts'
 
 const reason = whyNoPlatform()
 if (reason !== null) console.warn(`reproducibility is not tested: ${reason}`)
-const load = { prompts: 4, tokens: 20, seed: 7 }
+const load = { prompts: 4, tokens: 12, seed: 7, wordsMax: 160 }
 
 describe.skipIf(reason !== null)('with reproducible: true, a seeded answer at temperature 0.8', () => {
   let platform: Platform
   let first: Sampled[]
   const target = (model: string) => ({ name: model, url: platform.url, model })
   beforeAll(async () => {
-    const engine = { slots: 8, contextTokensMax: 1_024, threads: 2, reproducible: true }
+    const engine = { slots: 8, contextTokensMax: 1_024, threads: 1, reproducible: true }
     const deployment = (name: string, more: object) => ({
       name,
       modelPath: testModel() ?? '',
@@ -24,7 +24,7 @@ describe.skipIf(reason !== null)('with reproducible: true, a seeded answer at te
     })
     platform = await startPlatform({
       name: 'reproducible',
-      deployments: [deployment('plain', { prefixCacheMiB: 0 }), deployment('other', { promptChunkTokensMax: 96 })],
+      deployments: [deployment('plain', { prefixCacheMiB: 0 }), deployment('other', { promptChunkTokensMax: 48 })],
     })
     first = await alone(target('plain'), load)
   })

@@ -17,12 +17,14 @@ export interface ReproducibleOptions {
   readonly prompts: number
   readonly tokens: number
   readonly seed: number
+  /** Longest prompt, in words; others are up to half as long. */
+  readonly wordsMax: number
 }
 
 /** Half are short questions, half long texts that need several prompt chunks. */
-function promptOf(seed: number, index: number): string {
+function promptOf({ seed, wordsMax }: ReproducibleOptions, index: number): string {
   if (index % 2 === 0) return question(seed + index)
-  const length = between(seeded(seed + index), 150, 700)
+  const length = between(seeded(seed + index), Math.round(wordsMax / 4), wordsMax)
   return `${wordsOf(seed + index, length)}. Go on with this text.`
 }
 
@@ -39,7 +41,7 @@ export async function alone(target: Target, options: ReproducibleOptions): Promi
   const client = new HttpClient(target, 1)
   const results: Sampled[] = []
   for (let index = 0; index < options.prompts; index += 1)
-    results.push(await sample(client, promptOf(options.seed, index), options.tokens, index))
+    results.push(await sample(client, promptOf(options, index), options.tokens, index))
   await client.close()
   return results
 }
@@ -51,17 +53,20 @@ export async function amongOthers(target: Target, options: ReproducibleOptions, 
   const random = seeded(options.seed + 99)
   const lane = async () => {
     while (!controller.signal.aborted) {
-      const prompt = wordsOf(between(random, 1, 1e9), between(random, 10, 400))
+      const prompt = wordsOf(between(random, 1, 1e9), between(random, 10, Math.round(options.wordsMax / 2)))
       await client.post(chatPath, chatBody({ prompt, tokens: between(random, 5, 80) }), controller.signal)
     }
   }
   const lanes = Array.from({ length: others }, lane)
   const results: Sampled[] = []
-  for (let index = 0; index < options.prompts; index += 1)
-    results.push(await sample(client, promptOf(options.seed, index), options.tokens, index))
-  controller.abort()
-  await Promise.all(lanes)
-  await client.close()
+  try {
+    for (let index = 0; index < options.prompts; index += 1)
+      results.push(await sample(client, promptOf(options, index), options.tokens, index))
+  } finally {
+    controller.abort()
+    await Promise.all(lanes)
+    await client.close()
+  }
   return results
 }
 
