@@ -174,18 +174,18 @@ function readOr(path, otherwise) {
 
 /**
  * Signals are passed on, never acted on: only the program knows how to end. The channel tells it when this process was
- * killed without a chance to pass anything on; under npm, whose death nobody would report, so does a changed parent.
+ * killed without a chance to pass anything on; under npm, whose death nobody would report, so does a changed family.
  */
 async function run(node) {
   const args = ['--disable-warning=ExperimentalWarning', join(root, 'cli', 'main.ts'), ...process.argv.slice(2)]
   const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
   for (const signal of signals) process.on(signal, () => child.kill(signal))
-  const parent = process.ppid
+  const family = ancestors()
   const watch =
     process.env.npm_lifecycle_event === undefined
       ? undefined
-      : setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500)
+      : setInterval(() => ancestors() !== family && child.kill('SIGTERM'), 500)
   const { code, signal } = await new Promise((resolve, reject) => {
     child.on('error', (error) => reject(new Error(`${node} cannot be started: ${error.message}`)))
     child.on('exit', (code, signal) => resolve({ code, signal }))
@@ -194,4 +194,10 @@ async function run(node) {
   for (const name of signals) process.removeAllListeners(name)
   if (signal !== null) process.kill(process.pid, signal)
   else process.exit(code)
+}
+
+/** The parent, and where the system says, its parent: npm starts a shell that starts us, and either may be killed. */
+function ancestors() {
+  const stat = readOr(`/proc/${process.ppid}/stat`, '')
+  return `${process.ppid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]}`
 }

@@ -45,7 +45,10 @@ async function main([name, ...args]: string[]): Promise<number> {
     // What an interrupted wait throws is only the reason of the interrupt.
     if (interrupts.first.aborted) return 130
     if (!(error instanceof Failure) && !isOfTheSystem(error)) throw error
-    terminal.error(`paceline: ${error.message}`)
+    const isFull = 'code' in error && error.code === 'ENOSPC'
+    terminal.error(
+      `paceline: ${error.message}${isFull ? '; free some space, or choose another place with --cache-dir' : ''}`,
+    )
     return 1
   }
 }

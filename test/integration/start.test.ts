@@ -99,11 +99,12 @@ describe.skipIf(reason !== null)('npm start', () => {
     await next.says('Try it:')
   })
 
-  test('ends when whoever started it is killed', async () => {
-    const run = start()
-    await run.says('Try it:')
-    run.child.kill('SIGKILL')
+  test.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('ends when npm gets %s', async (signal) => {
+    const run = place.npmStart('--port', port, '--file', place.write('pair.yaml', simulated('pair')))
+    await run.says('Ctrl-C drains')
+    run.child.kill(signal)
     expect(await place.leftovers(15_000)).toEqual([])
+    expect(run.output).toContain('ended; nothing is left running')
   })
 
   test.each(['nats', 'router', 'operator'])(

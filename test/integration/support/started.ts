@@ -47,7 +47,18 @@ export class Place {
   }
 
   runWith(environment: Readonly<Record<string, string>>, ...args: readonly string[]): Run {
-    return new Run(args, { PACELINE_CACHE: this.cacheDir, ...environment })
+    return new Run(process.execPath, [join(root, 'cli', 'bootstrap.mjs'), ...args], this.#environment(environment))
+  }
+
+  /** `npm start`, typed by a person. */
+  npmStart(...args: readonly string[]): Run {
+    return new Run('npm', ['start', '--silent', '--', ...args], this.#environment({}))
+  }
+
+  #environment(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+    // Under `npm test` these name the outer npm's script.
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('npm_'))
+    return { ...Object.fromEntries(inherited), PACELINE_CACHE: this.cacheDir, ...more }
   }
 
   /** Every process that was started with this cache, by what its environment says. */
@@ -76,12 +87,8 @@ export class Run {
   output = ''
   #code: Promise<number | null>
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>>) {
-    const env = { ...process.env, npm_lifecycle_event: undefined, ...environment }
-    this.child = spawn(process.execPath, [join(root, 'cli', 'bootstrap.mjs'), ...args], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+    this.child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (chunk: Buffer) => {
       this.output += chunk.toString()
     }
