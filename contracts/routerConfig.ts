@@ -40,3 +40,9 @@ export const RouterConfig = z.strictObject({
 })
 export type RouterConfig = z.infer<typeof RouterConfig>
 export const routerConfigVariable = 'PACELINE_ROUTER'
+
+/**
+ * Flags of the Node that runs a router. Its requests live for milliseconds, so a small young generation loses no time, and
+ * without the flag V8 lets it grow to 96 MiB under load: a third of the process.
+ */
+export const routerNodeFlags: readonly string[] = ['--max-semi-space-size=4']

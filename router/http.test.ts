@@ -58,6 +58,29 @@ describe('answers', () => {
     expect(chunks.map(({ usage }) => usage !== null)).toEqual([false, false, false, false, true])
   })
 
+  test('a stream to a client of HTTP/1.0: no chunks, the connection ends it', async () => {
+    const body = JSON.stringify({
+      model: 'smol',
+      stream: true,
+      max_tokens: 2,
+      messages: [{ role: 'user', content: 'ü' }],
+    })
+    const head = `POST /v1/chat/completions HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`
+    const { whole } = await rawExchange(stage.http.port, head + body)
+    expect(await whole).toMatch(/\r\n\r\ndata: \{.*data: \[DONE\]\n\n$/s)
+  })
+
+  test('several requests over one connection, streams among them', async () => {
+    const ask = (stream: boolean, close = false) => {
+      const body = JSON.stringify({ model: 'smol', stream, max_tokens: 1, messages: [{ role: 'user', content: 'x' }] })
+      return `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${close ? 'connection: close\r\n' : ''}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    }
+    const { whole } = await rawExchange(stage.http.port, ask(true) + ask(false) + ask(true) + ask(false, true))
+    const answer = await whole
+    expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(4)
+    expect(answer.match(/data: \[DONE\]\n\n\r\n0\r\n\r\n/g)).toHaveLength(2)
+  })
+
   test('a text completion of several prompts', async () => {
     const response = await stage.post('/v1/completions', { model: 'smol', prompt: ['a', 'b'], n: 2, max_tokens: 1 })
     const body = (await response.json()) as { object: string; choices: { index: number; text: string }[] }

@@ -1,8 +1,7 @@
 /**
  * What the router counts. Everything that is counted per request or per delta is counted here, once, from the request's own times.
  *
- * Deltas are counted in plain arrays and handed to the histogram when somebody scrapes: a labelled `observe` per token would be a
- * fifth of a frame's cost. Gauges are set at scrape time too, from the state itself, so they cannot drift.
+ * Counters and histograms are set when it happens; gauges at scrape time, from the state itself, so they cannot drift.
  */
 import type { DeploymentName } from '#contracts/ids.ts'
 import type { RouterReport } from '#contracts/messages.ts'

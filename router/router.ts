@@ -86,6 +86,8 @@ class BusRouter implements Router {
   readonly #registry: Registry
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
+  /** Ids stand in every frame of a stream, so they are short. */
+  readonly #idStem: string
   #draining = false
   #ids = 0
 
@@ -94,6 +96,7 @@ class BusRouter implements Router {
     const workers = this.#workers
     this.#options = options
     this.id = config.router ?? newRouterId(random)
+    this.#idStem = this.id.replace(/^router-/, '')
     this.#meter = new RequestMeter(metrics)
     const requests = new Requests({ clock, workers, meter: this.#meter })
     const lanes = new Lanes({
@@ -156,7 +159,7 @@ class BusRouter implements Router {
 
   newId(): string {
     this.#ids += 1
-    return `${this.id}-r${this.#ids.toString(36)}`
+    return `${this.#idStem}-${this.#ids.toString(36)}`
   }
 
   newSeed(): number {

@@ -1,5 +1,5 @@
 /** The router with its sockets, on a loopback port of the system's choice, before a fake network in real time. */
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { delay, systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
 import { RouterConfig } from '#contracts/routerConfig.ts'
@@ -64,20 +64,20 @@ export async function until(condition: () => boolean): Promise<void> {
 }
 
 /** A bare connection: for what no HTTP client would send. */
-export async function rawExchange(
-  port: number,
-  bytes: string | Uint8Array,
-): Promise<{ socket: Socket; answer: string }> {
+export async function rawExchange(port: number, bytes: string | Uint8Array) {
   const socket = connect(port, '127.0.0.1')
   const state = { answer: '' }
   socket.on('error', () => undefined)
   socket.on('data', (chunk: Buffer) => {
     state.answer += chunk.toString('utf8')
   })
+  const whole = new Promise<string>((resolve) => {
+    socket.once('close', () => resolve(state.answer))
+  })
   socket.write(bytes)
   await new Promise<void>((resolve) => {
     socket.once('data', () => resolve())
     socket.once('close', () => resolve())
   })
-  return { socket, answer: state.answer }
+  return { socket, answer: state.answer, whole }
 }
