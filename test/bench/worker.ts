@@ -78,7 +78,7 @@ async function measureSection(section: Section, threads: number, contenders: rea
   report.add(title, Object.fromEntries(rounds))
   report.table(
     title,
-    ['side', section.unit, 'against ours', 'CPU ms per token', 'others busy', 'quiet rounds'],
+    ['side', section.unit, 'ours against it', 'CPU ms per token', 'ours against it', 'others busy', 'quiet rounds'],
     [...rounds].map(([name, own]) => rowOf(name, own, rounds.get('paceline') ?? [])),
   )
   requireRatio(section, threads, rounds)
@@ -88,17 +88,21 @@ function valueOf(round: Round<Sample>): number {
   return round.value.failure === null ? round.value.value : Number.NaN
 }
 
+/** All processes of a side, the client not counted. */
+function cpuPerToken(round: Round<Sample>): number {
+  const spent = Object.entries(round.cpuMs).reduce((total, [who, ms]) => (who === 'client' ? total : total + ms), 0)
+  return spent / Math.max(1, round.value.tokens)
+}
+
 function rowOf(name: string, own: readonly Round<Sample>[], ours: readonly Round<Sample>[]): string[] {
-  const cpu = summarise(own, (round) => {
-    const spent = Object.entries(round.cpuMs).reduce((total, [who, ms]) => (who === 'client' ? total : total + ms), 0)
-    return spent / Math.max(1, round.value.tokens)
-  })
   const quiet = own.filter((round) => round.others <= noiseMax).length
   return [
     name,
     spreadText(summarise(own, valueOf)),
     name === 'paceline' ? '' : spreadText(ratio(ours, own, valueOf)),
-    figure(cpu.median),
+    figure(summarise(own, cpuPerToken).median),
+    // Less sensitive to neighbours than wall time: below 1 means that ours needs less.
+    name === 'paceline' ? '' : figure(ratio(ours, own, cpuPerToken).median),
     figure(summarise(quietRounds(own), (round) => round.others).median),
     `${quiet} of ${own.length}`,
   ]

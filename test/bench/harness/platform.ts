@@ -12,7 +12,7 @@ import { DeploymentName, Revision, TenantId, WorkerId } from '#contracts/ids.ts'
 import type { Role } from '#contracts/permissions.ts'
 import type { KeyRecord, ModelRecord } from '#contracts/records.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
-import { routerConfigVariable } from '#contracts/routerConfig.ts'
+import { routerConfigVariable, routerNodeFlags } from '#contracts/routerConfig.ts'
 import { natsPasswordVariable, workerConfigVariable } from '#contracts/workerConfig.ts'
 import { silentLog } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
@@ -225,7 +225,7 @@ async function startRouter({ folder, nats, options }: Surroundings): Promise<{ c
   const child = startChild({
     name: 'router',
     command: process.execPath,
-    args: [...(options.nodeFlags?.router ?? []), join(projectFolder, 'router', 'main.ts')],
+    args: [...routerNodeFlags, ...(options.nodeFlags?.router ?? []), join(projectFolder, 'router', 'main.ts')],
     env: { [routerConfigVariable]: JSON.stringify(config), [natsPasswordVariable]: nats.passwords.router },
     cwd: folder,
     logFile: join(folder, 'router.log'),
