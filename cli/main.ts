@@ -24,6 +24,7 @@ const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> =
   format: { help: 'format the whole tree', load: async () => (await import('./check.ts')).format },
   generate: { help: 'write everything that is generated', load: async () => (await import('./generate.ts')).generate },
   bench: { help: 'measure: bench <name> [flags]', load: async () => (await import('./bench.ts')).bench },
+  soak: { help: 'run long: soak <name> [flags]', load: async () => (await import('./bench.ts')).soak },
 }
 
 // Timers of the clock never keep a process alive; a verb that only waits still has to be waited for.

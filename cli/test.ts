@@ -1,28 +1,21 @@
 /**
  * `npm test`: brings what the tests need (nats-server, the small model, promtool), runs them, and ends with the plain line
  * `N passed, N failed, N skipped`. Arguments go to vitest.
- *
- * What cannot be had is said in one line and the tests that need it skip themselves, except for nats-server and the model:
- * without those most of the product is untested, and that must not look like success.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import * as z from 'zod'
-import { Failure } from '#contracts/failure.ts'
 import type { Context } from './context.ts'
 import { execute } from './execute.ts'
-import { obtainModel, resourcesIn } from './models.ts'
-import { natsServer } from './tools/natsServer.ts'
-import { promtool } from './tools/promtool.ts'
-import { findTool, type Tool } from './tools/tool.ts'
+import { environmentWith, testEnvironment } from './testEnvironment.ts'
 
 const needNothing = ['unit', 'tidy', 'simulate']
 
 export async function test(args: readonly string[], context: Context): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-test-'))
   try {
-    const environment = needsSetUp(args) ? await setUp(context) : context.config.environment
+    const environment = needsSetUp(args) ? await testEnvironment(context) : environmentWith([], context.config)
     const report = join(folder, 'report.json')
     const code = await runVitest(args, report, environment, context)
     if (context.interrupts.first.aborted) return 130
@@ -45,36 +38,6 @@ export function needsSetUp(args: readonly string[]): boolean {
   return named.length === 0 || named.some((name) => !needNothing.includes(name))
 }
 
-async function setUp(context: Context): Promise<Record<string, string>> {
-  const { config, terminal } = context
-  const server = await findTool(natsServer, context)
-  terminal.line(`nats-server ${server.version}: ${server.path}`)
-  const { deployments } = await resourcesIn(join(config.root, 'examples', 'local.yaml'))
-  const target = deployments.find((deployment) => deployment.spec.target !== undefined)?.spec.target
-  if (target === undefined)
-    throw new Failure('invalid-configuration', 'examples/local.yaml names no model to test with')
-  const model = config.environment['PACELINE_TEST_MODEL'] ?? (await obtainModel(target, context))
-  terminal.line(`model: ${model}`)
-  const metricsTool = await optional(promtool, context)
-  const tools = [server.path, ...(metricsTool === null ? [] : [metricsTool])].map((path) => dirname(path))
-  return {
-    ...config.environment,
-    PATH: [...new Set([...tools, ...config.searchPath])].join(':'),
-    PACELINE_TEST_MODEL: model,
-    PACELINE_CACHE: config.cacheDir,
-  }
-}
-
-async function optional(tool: Tool, context: Context): Promise<string | null> {
-  try {
-    return (await findTool(tool, context)).path
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    context.terminal.line(`tests that need ${tool.name} skip themselves: ${error.message}`)
-    return null
-  }
-}
-
 async function runVitest(
   args: readonly string[],
   report: string,
@@ -83,11 +46,9 @@ async function runVitest(
 ): Promise<number> {
   const vitest = join(config.root, 'node_modules', 'vitest', 'vitest.mjs')
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const bin = join(config.root, 'node_modules', '.bin')
-  const PATH = [bin, environment['PATH'] ?? ''].join(':')
   const { code } = await execute(process.execPath, [vitest, 'run', ...reporters, ...args], {
     cwd: config.root,
-    environment: { ...environment, PATH },
+    environment,
     signal: interrupts.first,
     output: 'inherit',
   })
