@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts } from '../../../cli/local/ports.ts'
+import { natsServer } from '../../../cli/tools/natsServer.ts'
 import { root } from '../../tidy/tree.ts'
 import { findNatsServer } from './natsServer.ts'
 
@@ -31,7 +32,7 @@ export class Place {
   constructor() {
     const program = findNatsServer()
     if (program === null) throw new Error('no nats-server; npm test gets one')
-    const tools = join(this.cacheDir, 'tools', 'nats-server-2.15.1')
+    const tools = join(this.cacheDir, 'tools', natsServer.folder)
     mkdirSync(tools, { recursive: true })
     symlinkSync(program, join(tools, 'nats-server'))
   }
