@@ -34,7 +34,7 @@ export function findThreadPools(symbols: BackendSymbols, cpu: DeviceHandle): Thr
   const create = symbols.procedureOf(registry, 'ggml_threadpool_new')
   const free = symbols.procedureOf(registry, 'ggml_threadpool_free')
   if (create === null || free === null) return null
-  const cpumask = new Array<boolean>(cpuMaskLength).fill(false)
+  const cpumask = Array.from({ length: cpuMaskLength }, () => false)
   return {
     open: (threads) =>
       koffi.call(create, newPool, {
