@@ -7,6 +7,7 @@ import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { KeyRecord } from '#contracts/records.ts'
 import type { RouterConfig } from '#contracts/routerConfig.ts'
+import type { Clock } from '#runtime/clock.ts'
 import { parseJson, readBody } from './body.ts'
 import { type Exchange, headerOf } from './exchange.ts'
 import { parseChat } from './openai/chat.ts'
@@ -22,6 +23,7 @@ import type { Router } from './router.ts'
 export interface EndpointOptions {
   readonly router: Router
   readonly config: RouterConfig
+  readonly clock: Clock
   /** Seconds since the epoch, for `created`: shown to clients, compared with nothing. */
   readonly secondsNow: () => number
 }
@@ -31,6 +33,14 @@ export interface Endpoint {
   readonly name: string
   readonly idPrefix: string
   answer(body: unknown, at: Arrival): { parsed: ParsedRequest; sink: ResponseSink }
+}
+
+interface Given {
+  readonly bytes: Buffer
+  readonly exchange: Exchange
+  readonly principal: KeyRecord
+  readonly deadlineMs: number
+  readonly readAt: number
 }
 
 interface Arrival {
@@ -89,16 +99,15 @@ export function serve(
     const deadlineMs = deadlineOf(request, options.config)
     readBody(request, options.config.limits.bodyBytesMax, {
       refuse: (failure) => exchange.fail(failure),
-      body: (bytes) => answering(exchange, () => submit(options, endpoint, { bytes, exchange, principal, deadlineMs })),
+      body: (bytes) =>
+        answering(exchange, () =>
+          submit(options, endpoint, { bytes, exchange, principal, deadlineMs, readAt: options.clock.now() }),
+        ),
     })
   })
 }
 
-function submit(
-  { router, secondsNow }: EndpointOptions,
-  endpoint: Endpoint,
-  given: { bytes: Buffer; exchange: Exchange; principal: KeyRecord; deadlineMs: number },
-): void {
+function submit({ router, secondsNow }: EndpointOptions, endpoint: Endpoint, given: Given): void {
   const { exchange } = given
   const context: ParseContext = {
     model: (name) => {
@@ -119,11 +128,8 @@ function submit(
   if (!exchange.answered) exchange.running = handle
 }
 
-function routed(
-  parsed: ParsedRequest,
-  given: { bytes: Buffer; exchange: Exchange; principal: KeyRecord; deadlineMs: number },
-): RoutedRequest {
-  const { exchange, principal, deadlineMs } = given
+function routed(parsed: ParsedRequest, given: Given): RoutedRequest {
+  const { exchange, principal, deadlineMs, readAt } = given
   exchange.queueRequestsMax = parsed.model.queue.requestsMax
   return {
     id: exchange.id,
@@ -138,6 +144,7 @@ function routed(
     bytes: given.bytes.length,
     deadlineMs,
     arrivedAt: exchange.arrivedAt,
+    readAt,
   }
 }
 

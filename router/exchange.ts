@@ -106,7 +106,8 @@ export class Exchange implements StreamOutput, WholeOutput {
     const seconds = retryAfterSeconds(failure)
     const headers = seconds === null ? {} : this.#retryHeaders(failure, seconds)
     this.#send(statusOf(failure.code), errorBody(failure), outcomeOf(failure.code), headers)
-    if (statusOf(failure.code) < 500) return
+    // A refusal is no fault of ours, and under overload there are thousands a second; metrics count them.
+    if (statusOf(failure.code) < 500 || outcomeOf(failure.code) === 'refused') return
     const { code, message } = failure
     this.#context.log.warn({ request: this.id, model: this.model, code, reason: message }, 'request failed')
   }

@@ -8,8 +8,7 @@ import type { RouterReport } from '#contracts/messages.ts'
 import { routerMetrics } from '#contracts/metrics.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
 import { judge, outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
-import type { ActiveRequest, RequestOutcome } from './request.ts'
-import { usageOf } from './request.ts'
+import { type ActiveRequest, type RequestOutcome, type RoutedRequest, usageOf } from './request.ts'
 
 export type RouterMetrics = Metrics<typeof routerMetrics>
 export const createRouterMetrics = (): RouterMetrics => createMetrics(routerMetrics)
@@ -38,6 +37,11 @@ export class RequestMeter {
     window.waitMs += waitMs
     window.dispatched += 1
     this.#metrics.queueWait.observe({ model: model.deployment }, waitMs / 1_000)
+  }
+
+  overhead(routed: RoutedRequest, now: number): void {
+    if (routed.readAt === undefined) return
+    this.#metrics.dispatchOverhead.observe({ model: routed.model.deployment }, (now - routed.readAt) / 1_000)
   }
 
   /** Called for each delta that is handed to the client, before the request's own times are set. */

@@ -33,6 +33,8 @@ export interface RoutedRequest {
   /** Time to the first token, counted from `arrivedAt`. */
   readonly deadlineMs: number
   readonly arrivedAt: number
+  /** When the whole body was there; for what the router adds itself. */
+  readonly readAt?: number
 }
 
 export type RequestOutcome =

@@ -58,6 +58,8 @@ export class Requests implements DispatchEvents {
       const refusal = this.#lanes.offer(job)
       if (refusal !== null) this.#fail(request, refusal)
     }
+    // Sent before this returns: nothing of the time was spent in the queue.
+    if (request.dispatchedAt !== null) this.#meter.overhead(routed, this.#clock.now())
     return request.ended ? ended : { cancel: () => this.#cancel(request) }
   }
 

@@ -1,7 +1,7 @@
 /**
  * Is this value a `StepFrame`? The same answer as the schema in `contracts/messages.ts` (a test compares them), some thirty times
  * faster: frames are the one message that arrives for every engine step, and their schema check was the largest part of a frame's cost.
- * Only the rare, large outcomes (usage, failures, embeddings) are left to the schema.
+ * Only the rare, large ones (failures, embeddings) are left to the schema.
  */
 import { Outcome, type RequestEvent, type StepFrame } from '#contracts/messages.ts'
 import { FailureMessage } from '#contracts/failure.ts'
@@ -22,10 +22,25 @@ function isRequestEvent(value: unknown): value is RequestEvent {
     case 'refused':
       return FailureMessage.safeParse(value['failure']).success
     case 'final':
-      return everyOf(value['choices'], isChoiceDelta) && Outcome.safeParse(value['outcome']).success
+      return everyOf(value['choices'], isChoiceDelta) && isOutcome(value['outcome'])
     default:
       return false
   }
+}
+
+function isOutcome(value: unknown): boolean {
+  const isPlain = isFields(value) && value['kind'] === 'completed' && value['embeddings'] === undefined
+  return isPlain ? isUsage(value['usage']) : Outcome.safeParse(value).success
+}
+
+const wholeFigures = ['promptTokens', 'completionTokens', 'cachedTokens', 'draftTokens', 'acceptedTokens']
+const figures = [...wholeFigures, 'waitMs', 'promptMs', 'generationMs']
+
+function isUsage(value: unknown): boolean {
+  if (!isFields(value)) return false
+  for (const name of figures) if (!(Number.isFinite(value[name]) && Number(value[name]) >= 0)) return false
+  for (const name of wholeFigures) if (!Number.isSafeInteger(value[name])) return false
+  return true
 }
 
 function isChoiceDelta(value: unknown): boolean {

@@ -22,13 +22,13 @@ const Message = z.object({
 const ChatBody = z.object({
   ...samplingFields,
   messages: z.array(Message).min(1).max(limits.request.messagesMax),
-  max_completion_tokens: z.int().min(1).nullish(),
-  logprobs: z.boolean().nullish(),
-  top_logprobs: z.int().min(0).max(limits.request.topLogprobsMax).nullish(),
-  tools: z.array(z.unknown()).nullish(),
+  max_completion_tokens: z.int().min(1).optional(),
+  logprobs: z.boolean().optional(),
+  top_logprobs: z.int().min(0).max(limits.request.topLogprobsMax).optional(),
+  tools: z.array(z.unknown()).optional(),
   tool_choice: z.unknown().optional(),
-  functions: z.array(z.unknown()).nullish(),
-  modalities: z.array(z.string()).nullish(),
+  functions: z.array(z.unknown()).optional(),
+  modalities: z.array(z.string()).optional(),
   audio: z.unknown().optional(),
 })
 type ChatBody = z.infer<typeof ChatBody>
@@ -68,7 +68,7 @@ function refuseUnsupported(body: ChatBody): void {
     throw unsupported('tool_choice', 'asks for a tool call, which is not supported: remove it')
   if (body.modalities?.some((modality) => modality !== 'text'))
     throw unsupported('modalities', 'may only be ["text"]: remove the others')
-  if (body.audio !== null && body.audio !== undefined) throw unsupported('audio', 'is not supported: remove it')
+  if (body.audio !== undefined) throw unsupported('audio', 'is not supported: remove it')
 }
 
 function messageOf(message: z.infer<typeof Message>, index: number): ChatMessage {

@@ -19,10 +19,10 @@ export const Prompt = z.union(
 const CompletionBody = z.object({
   ...samplingFields,
   prompt: Prompt,
-  logprobs: z.int().min(0).max(limits.request.topLogprobsMax).nullish(),
-  echo: z.boolean().nullish(),
-  best_of: z.int().min(1).nullish(),
-  suffix: z.string().nullish(),
+  logprobs: z.int().min(0).max(limits.request.topLogprobsMax).optional(),
+  echo: z.boolean().optional(),
+  best_of: z.int().min(1).optional(),
+  suffix: z.string().optional(),
 })
 
 /** OpenAI's default for this endpoint; chat has none. */

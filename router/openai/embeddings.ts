@@ -14,9 +14,9 @@ import { checkPromptSize } from './sampling.ts'
 const EmbeddingBody = z.object({
   model: z.string().min(1).max(256),
   input: Prompt,
-  encoding_format: z.enum(['float', 'base64']).nullish(),
+  encoding_format: z.enum(['float', 'base64']).optional(),
   dimensions: z.unknown().optional(),
-  user: z.string().nullish(),
+  user: z.string().optional(),
 })
 
 export interface ParsedEmbedding extends ParsedRequest {
@@ -28,7 +28,7 @@ export function parseEmbedding(body: unknown, context: ParseContext): ParsedEmbe
   const model = findModel(context, parsed.model)
   if (!model.capabilities.embeddings)
     throw unsupported('model', `${model.deployment} gives no embeddings: set engine.embeddings in its ModelDeployment`)
-  if (parsed.dimensions !== undefined && parsed.dimensions !== null)
+  if (parsed.dimensions !== undefined)
     throw unsupported('dimensions', 'is not supported: vectors have the length the model gives; remove it')
   const inputs = promptsOf(parsed.input)
   const { embeddingInputsMax } = limits.request

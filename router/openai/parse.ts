@@ -8,11 +8,19 @@ import { Failure } from '#contracts/failure.ts'
 export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new Failure('invalid-request', `the body must be a JSON object; given: ${shown(body)}`)
-  const result = schema.safeParse(body)
+  const result = schema.safeParse(withoutNulls(body))
   if (result.success) return result.data
   const issue = deepest(result.error.issues[0])
   if (issue === undefined) throw new Failure('invalid-request', 'the body does not have the form of this request')
   throw invalid(issue.path, valueAt(body, issue.path), ruleOf(issue))
+}
+
+/** `null` is what clients send for "not set": so the schemas need not say of every field that it may be that, too. */
+function withoutNulls(body: object): object {
+  const entries = Object.entries(body)
+  return entries.some(([, value]) => value === null)
+    ? Object.fromEntries(entries.filter(([, value]) => value !== null))
+    : body
 }
 
 /** `'temperature' is 3: must be at most 2`. */

@@ -1,6 +1,5 @@
 /**
- * The fields that chat and text completions share: OpenAI's names and ranges, plus vLLM's (`top_k`, `min_p`, …). `null` is what
- * clients send for "not set". Fields that are not listed are ignored, as OpenAI's own clients expect of older servers.
+ * The fields that chat and text completions share: OpenAI's names and ranges, plus vLLM's (`top_k`, `min_p`, …). Fields that are not listed are ignored, as OpenAI's own clients expect of older servers.
  */
 import * as z from 'zod'
 import { Failure } from '#contracts/failure.ts'
@@ -24,30 +23,30 @@ const JsonSchemaFormat = z.object({
 
 export const samplingFields = {
   model: z.string().min(1).max(256),
-  max_tokens: z.int().min(1).nullish(),
-  temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
-  top_k: z.int().min(-1).nullish(),
-  min_p: z.number().min(0).max(1).nullish(),
-  presence_penalty: z.number().min(-2).max(2).nullish(),
-  frequency_penalty: z.number().min(-2).max(2).nullish(),
-  repetition_penalty: z.number().min(0.01).max(10).nullish(),
-  logit_bias: z.record(z.string(), z.unknown(), 'must be an object of token id → bias').nullish(),
-  seed: z.int().nullish(),
-  stop: z.union([stop, z.array(stop).max(request.stopsMax)], 'must be a string or an array of strings').nullish(),
-  n: z.int().min(1).max(request.choicesMax).nullish(),
-  min_tokens: z.int().min(0).nullish(),
-  ignore_eos: z.boolean().nullish(),
-  stream: z.boolean().nullish(),
-  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  max_tokens: z.int().min(1).optional(),
+  temperature: z.number().min(0).max(2).optional(),
+  top_p: z.number().gt(0).max(1).optional(),
+  top_k: z.int().min(-1).optional(),
+  min_p: z.number().min(0).max(1).optional(),
+  presence_penalty: z.number().min(-2).max(2).optional(),
+  frequency_penalty: z.number().min(-2).max(2).optional(),
+  repetition_penalty: z.number().min(0.01).max(10).optional(),
+  logit_bias: z.record(z.string(), z.unknown(), 'must be an object of token id → bias').optional(),
+  seed: z.int().optional(),
+  stop: z.union([stop, z.array(stop).max(request.stopsMax)], 'must be a string or an array of strings').optional(),
+  n: z.int().min(1).max(request.choicesMax).optional(),
+  min_tokens: z.int().min(0).optional(),
+  ignore_eos: z.boolean().optional(),
+  stream: z.boolean().optional(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).optional(),
   response_format: z
     .discriminatedUnion(
       'type',
       [z.object({ type: z.literal('text') }), z.object({ type: z.literal('json_object') }), JsonSchemaFormat],
       { error: 'must be an object with type "text", "json_object" or "json_schema"' },
     )
-    .nullish(),
-  user: z.string().nullish(),
+    .optional(),
+  user: z.string().optional(),
 }
 
 const SamplingFields = z.object(samplingFields)
@@ -73,7 +72,7 @@ export function samplingOf(
     repetitionPenalty: body.repetition_penalty ?? samplingDefaults.repetitionPenalty,
     logitBias: body.logit_bias ? logitBiasOf(body.logit_bias) : samplingDefaults.logitBias,
     // OpenAI's seed is 64 bits wide and may be negative; ours has 32.
-    seed: body.seed === null || body.seed === undefined ? own.seed : body.seed >>> 0,
+    seed: body.seed === undefined ? own.seed : body.seed >>> 0,
     stop: typeof stops === 'string' ? [stops] : stops,
     maxTokens,
     minTokens: body.min_tokens ?? samplingDefaults.minTokens,
