@@ -125,8 +125,8 @@ export const limits = {
     prefixCacheEntriesMax: 512,
     /** A saved or copied state shorter than this is not worth its time: computing it again is as fast. */
     prefixTokensMin: 64,
-    /** Changes of state are reported at most this often. */
-    reportCoalesceMs: 10,
+    /** Changes of state are reported at most this often: routers count what they send themselves, so only others' load is news. */
+    reportCoalesceMs: 50,
     /** Requests a worker may hold beyond its slots; routers send to free slots, so this only absorbs races and `n` > 1. */
     waitingPerSlotMax: 1,
     /** Prefix digests in a report: newest first; 64 × 12 bytes keep a report below 2 KiB. */

@@ -50,7 +50,7 @@ export const Dispatch = z.object({
   deadlineMs: z.number().positive(),
   /** Independent samples of one prompt (OpenAI's `n`); sample i uses seed + i. */
   choices: z.int().min(1).max(limits.request.choicesMax),
-  /** 0: a delta each step. Else deltas may be gathered this long (non-streaming requests: nobody reads them earlier). */
+  /** 0: a delta each step. Else deltas may be gathered this long, from the acceptance on (non-streaming requests: nobody reads them earlier). */
   deltaIntervalMs: z.number().nonnegative(),
   /** Token ids and logprobs are wanted in deltas only where the router needs them. */
   work: Work,

@@ -3,8 +3,8 @@
  *
  * Everything said in one turn of the event loop leaves together, so the number of messages does not grow with streams. After
  * `accept` there is exactly one `final` per dispatch. A message may be lost on its way; the router sees the gap in the numbers and
- * asks (`resend`). Requests with a delta interval (nobody reads them before their end) are gathered; their first delta is not,
- * because it tells the router that the deadline for the first token is met.
+ * asks (`resend`). Requests with a delta interval (nobody reads them before their end) are gathered that long, so a short answer is
+ * one event; routers keep the interval well below the deadline for the first token, which only a delta tells them is met.
  */
 import assert from 'node:assert/strict'
 import type { FailureMessage } from '#contracts/failure.ts'
@@ -88,7 +88,7 @@ class StepOutbox implements Outbox {
   }
 
   accept({ id, router, deltaIntervalMs, promptTokens }: Acceptance): void {
-    this.#live.set(id, { router, deltaIntervalMs, gathered: [], sentAt: Number.NEGATIVE_INFINITY })
+    this.#live.set(id, { router, deltaIntervalMs, gathered: [], sentAt: this.#options.clock.now() })
     this.#say(id, router, { kind: 'accepted', ...(promptTokens === undefined ? {} : { promptTokens }) })
   }
 

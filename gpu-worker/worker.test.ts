@@ -251,7 +251,7 @@ describe('reports', () => {
     expect(quiet).toBeGreaterThanOrEqual(5)
     expect(quiet).toBeLessThanOrEqual(7)
     const id = stand.send()
-    await stand.clock.advance(11)
+    await stand.clock.advance(limits.worker.reportCoalesceMs + 1)
     expect(stand.reports().at(-1)?.slots).toMatchObject({ busy: 1 })
     await stand.end(id)
     const numbers = stand.reports().map((report) => report.number)

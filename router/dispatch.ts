@@ -304,15 +304,16 @@ export class Dispatcher {
 
   #message(job: Job, { id, sentAt }: Attempt): Dispatch {
     const { routed } = job.request
+    const deadlineMs = Math.max(1, job.expiresAt - sentAt)
     return {
       id,
       requestId: routed.id,
       router: this.#router,
       tenant: routed.tenant,
       priority: routed.priority,
-      deadlineMs: Math.max(1, job.expiresAt - sentAt),
+      deadlineMs,
       choices: job.choices,
-      deltaIntervalMs: routed.streaming ? 0 : limits.worker.quietDeltaIntervalMs,
+      deltaIntervalMs: routed.streaming ? 0 : quietIntervalMs(deadlineMs),
       work: job.work,
       sampling: { ...routed.sampling, seed: job.seed },
     }
@@ -320,6 +321,12 @@ export class Dispatcher {
 }
 
 const resendsPerMessage = 4_096
+
+/** Well within the deadline: a delta is what tells that it is met. */
+function quietIntervalMs(deadlineMs: number): number {
+  return Math.min(limits.worker.quietDeltaIntervalMs, deadlineMs / 4)
+}
+
 const unsentId = DispatchId.parse('unsent')
 
 /** Unique in the router's life, and so in the world: router ids are. */

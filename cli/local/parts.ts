@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { type OperatorConfig, operatorConfigVariable, workerNatsPasswordVariable } from '#contracts/operatorConfig.ts'
 import type { Role } from '#contracts/permissions.ts'
-import { type RouterConfig, routerConfigVariable } from '#contracts/routerConfig.ts'
+import { type RouterConfig, routerConfigVariable, routerNodeFlags } from '#contracts/routerConfig.ts'
 import { natsPasswordVariable } from '#contracts/workerConfig.ts'
 import type { LogLevel } from '#runtime/log.ts'
 import type { Context } from '../context.ts'
@@ -82,12 +82,19 @@ export function routerCommand(settings: LocalSettings, paths: InstancePaths): Pa
 
 export const natsUrl = (settings: Pick<LocalSettings, 'natsPort'>) => `nats://127.0.0.1:${settings.natsPort}`
 
+const nodeFlags = { operator: [], router: routerNodeFlags }
+
 function ours(part: 'operator' | 'router', settings: LocalSettings, paths: InstancePaths, own: Record<string, string>) {
   return {
     title: part,
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', join(settings.config.root, part, 'main.ts')],
-    environment: { ...settings.config.environment, ...own },
+    args: ['--disable-warning=ExperimentalWarning', ...nodeFlags[part], join(settings.config.root, part, 'main.ts')],
+    // Compiled code is kept between starts: faster, and 20 MB less in the router.
+    environment: {
+      NODE_COMPILE_CACHE: join(settings.config.cacheDir, 'compiled'),
+      ...settings.config.environment,
+      ...own,
+    },
     logPath: join(paths.logs, `${part}.log`),
   }
 }
