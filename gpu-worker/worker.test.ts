@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { limits } from '#contracts/limits.ts'
 import { DispatchId } from '#contracts/ids.ts'
 import type { Dispatch } from '#contracts/messages.ts'
 import { encode } from '#runtime/messages.ts'

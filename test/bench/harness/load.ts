@@ -50,7 +50,7 @@ export async function atOnce(
 }
 
 /**
- * Requests of mixed lengths that keep 3 to 5 slots busy: after each end the wanted number in flight is drawn anew and requests
+ * Chat-like requests (50 to 100 tokens with the template, answers of 32 to 224) that keep 3 to 5 slots busy: after each end the wanted number in flight is drawn anew and requests
  * are sent until it is reached. Order and lengths depend on the seed alone, only their timing on the server.
  */
 export async function mixed(
@@ -59,8 +59,8 @@ export async function mixed(
 ): Promise<Throughput> {
   const random = seeded(seed)
   const plan = Array.from({ length: requests }, (_, index) => ({
-    prompt: wordsOf(seed * 1_000 + index, between(random, 10, 180)),
-    tokens: between(random, 16, 160),
+    prompt: wordsOf(seed * 1_000 + index, between(random, 10, 60)),
+    tokens: between(random, 32, 224),
   }))
   const levels = Array.from({ length: requests + 1 }, () => between(random, 3, 5))
   const answers: Answer[] = []
