@@ -284,6 +284,7 @@ describe('keys', () => {
   test('once one is configured, only it is let in, as its tenant', async () => {
     const own = await serveStage()
     const record = { tenant: 'acme', weight: 1, priority: 3 }
+    const bearer = { authorization: 'Bearer secret-key-0123456789' }
     await own.operator.put('keys', hash('sha256', 'secret-key-0123456789', 'hex'), encode(record))
     await until(() => {
       try {
@@ -296,13 +297,17 @@ describe('keys', () => {
     const answers = await Promise.all([
       own.chat({ max_tokens: 1 }),
       own.chat({ max_tokens: 1 }, { headers: { authorization: 'Bearer wrong' } }),
-      own.chat({ max_tokens: 1 }, { headers: { authorization: 'Bearer secret-key-0123456789' } }),
+      own.chat({ max_tokens: 1 }, { headers: bearer }),
     ])
     expect(answers.map(({ status }) => status)).toEqual([401, 401, 200])
     expect((await fetch(`${own.http.url}/v1/models`)).status).toBe(401)
     expect((await fetch(`${own.http.url}/readyz`)).status).toBe(200)
     expect(own.firstWorker.received.map(({ tenant, priority }) => [tenant, priority])).toEqual([['acme', 3]])
     expect(JSON.stringify(await errorOf(answers[1] ?? new Response()))).not.toContain('wrong')
+    // NATS may lose its files: that must not open the door.
+    await own.operator.remove('keys', hash('sha256', 'secret-key-0123456789', 'hex'))
+    await until(async () => (await own.chat({ max_tokens: 1 }, { headers: bearer })).status === 401)
+    expect((await own.chat({ max_tokens: 1 })).status).toBe(401)
     await own.close()
   })
 })

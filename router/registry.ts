@@ -31,6 +31,7 @@ export class Registry {
   readonly #models = new Map<string, ModelRecord>()
   readonly #byName = new Map<string, ModelRecord>()
   readonly #keys = new Map<string, KeyRecord>()
+  #hasHadKeys = false
   readonly #synced = new Set<Bucket>()
   readonly #subscriptions: Subscription[] = []
 
@@ -70,9 +71,12 @@ export class Registry {
     return this.#keys.get(sha256)
   }
 
-  /** While no key is configured, everybody may ask. */
+  /**
+   * While no key has ever been configured, everybody may ask. Once there was one, an empty bucket is not an invitation: NATS
+   * may have lost its files, and a front door must not open because of that. A restart of the router opens it again.
+   */
   get isOpen(): boolean {
-    return this.#keys.size === 0
+    return !this.#hasHadKeys
   }
 
   async #watch(bucket: Bucket, take: (entry: KeyValueEntry) => void): Promise<void> {
@@ -94,7 +98,10 @@ export class Registry {
 
   #takeKey({ key, value }: KeyValueEntry): void {
     if (value === null) this.#keys.delete(key)
-    else this.#keys.set(key, decode(KeyRecord, value))
+    else {
+      this.#keys.set(key, decode(KeyRecord, value))
+      this.#hasHadKeys = true
+    }
   }
 
   #takeWorker({ key, value }: KeyValueEntry): void {

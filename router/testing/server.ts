@@ -55,9 +55,9 @@ export async function serveStage(
 }
 
 /** For what happens on real sockets. Fails after five seconds. */
-export async function until(condition: () => boolean): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const giveUpAt = systemClock.now() + 5_000
-  while (!condition()) {
+  while (!(await condition())) {
     if (systemClock.now() > giveUpAt) throw new Error(`never happened: ${condition.toString()}`)
     await delay(systemClock, 2)
   }
