@@ -109,6 +109,8 @@ export const limits = {
     /** Registration in the KV bucket lives this long without a refresh. */
     registrationTtlMs: 10_000,
     registrationRefreshMs: 3_000,
+    /** The word that work was accepted waits this long for the events of the first step. */
+    acceptGatherMs: 2,
     /** A worker must accept or refuse a dispatch within this, or the router tries elsewhere. */
     acceptTimeoutMs: 1_000,
     /** No event for this long while a request runs: the router asks the worker where it is. */

@@ -1,7 +1,8 @@
 /**
  * What leaves this worker about requests: numbered events, one message per router and step, kept for a re-send.
  *
- * Everything said in one turn of the event loop leaves together, so the number of messages does not grow with streams. After
+ * Everything said in one turn of the event loop leaves together (an acceptance waits up to `acceptGatherMs` for company), so the
+ * number of messages does not grow with streams. After
  * `accept` there is exactly one `final` per dispatch. A message may be lost on its way; the router sees the gap in the numbers and
  * asks (`resend`). Requests with a delta interval (nobody reads them before their end) are gathered that long, so a short answer is
  * one event; routers keep the interval well below the deadline for the first token, which only a delta tells them is met.
@@ -14,7 +15,7 @@ import type { ChoiceDelta, Outcome, Resend } from '#contracts/messages.ts'
 import { split } from '#contracts/parts.ts'
 import { subjects } from '#contracts/subjects.ts'
 import type { Bus } from '#runtime/bus.ts'
-import type { Clock } from '#runtime/clock.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
 import { joinDeltas } from './core/deltas.ts'
 import { type EventBody, EventLog } from './core/eventLog.ts'
 
@@ -69,6 +70,7 @@ class StepOutbox implements Outbox {
   readonly #live = new Map<DispatchId, Live>()
   readonly #waiting = new Map<RouterId, string[]>()
   #flushIsDue = false
+  #soon: Timer | null = null
   #oversized = 0
 
   constructor(options: OutboxOptions) {
@@ -89,7 +91,9 @@ class StepOutbox implements Outbox {
 
   accept({ id, router, deltaIntervalMs, promptTokens }: Acceptance): void {
     this.#live.set(id, { router, deltaIntervalMs, gathered: [], sentAt: this.#options.clock.now() })
-    this.#say(id, router, { kind: 'accepted', ...(promptTokens === undefined ? {} : { promptTokens }) })
+    const body = { kind: 'accepted' as const, ...(promptTokens === undefined ? {} : { promptTokens }) }
+    this.#gather(router, this.#log.append(id, body, this.#options.clock.now()))
+    this.#flushSoon()
   }
 
   refuse({ id, router, failure }: { id: DispatchId; router: RouterId; failure: FailureMessage }): void {
@@ -123,6 +127,8 @@ class StepOutbox implements Outbox {
 
   flush(): void {
     this.#flushIsDue = false
+    this.#soon?.cancel()
+    this.#soon = null
     for (const [router, events] of this.#waiting) this.#publish(router, events)
     this.#waiting.clear()
   }
@@ -144,10 +150,20 @@ class StepOutbox implements Outbox {
     this.#queue(router, this.#log.append(id, body, this.#options.clock.now()))
   }
 
-  #queue(router: RouterId, json: string): void {
+  #gather(router: RouterId, json: string): void {
     const events = this.#waiting.get(router)
     if (events === undefined) this.#waiting.set(router, [json])
     else events.push(json)
+  }
+
+  /** Nobody waits for the word that work was accepted; it travels with the first step, if that is quick. */
+  #flushSoon(): void {
+    if (this.#flushIsDue || this.#soon !== null) return
+    this.#soon = this.#options.clock.after(limits.worker.acceptGatherMs, () => this.flush())
+  }
+
+  #queue(router: RouterId, json: string): void {
+    this.#gather(router, json)
     if (this.#flushIsDue) return
     this.#flushIsDue = true
     queueMicrotask(() => {

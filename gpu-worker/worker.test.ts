@@ -6,10 +6,10 @@ import { encode } from '#runtime/messages.ts'
 import { expectAllEnded, promptOf, sampling, Stand, workerId } from './worker.fixture.ts'
 
 describe('a request', () => {
-  test('is accepted at once, streams its tokens and ends once with its usage', async () => {
+  test('is accepted within moments, streams its tokens and ends once with its usage', async () => {
     const stand = new Stand()
     const id = stand.send({ work: promptOf(20) })
-    await stand.clock.settle()
+    await stand.clock.advance(limits.worker.acceptGatherMs)
     expect(stand.of(id)).toMatchObject([{ kind: 'accepted', number: 0, promptTokens: 20 }])
     await stand.end(id)
     expect(stand.tokens(id)).toHaveLength(16)

@@ -82,17 +82,18 @@ function member(definition: MetricDefinition, registry: Registry): Partial<Opera
   }
 }
 
-/** Replaces label values beyond the bound by `other`, per label name. */
+/** Replaces label values beyond the bound by `other`, per label name. Copies only then: this runs for every count of every request. */
 function cap(): (labels: Record<string, string | number>) => Record<string, string | number> {
   const seen = new Map<string, Set<string | number>>()
   return (labels) => {
-    const out: Record<string, string | number> = {}
+    let out = labels
     for (const name in labels) {
       const value = labels[name] ?? ''
-      const values = seen.get(name) ?? new Set()
-      if (values.size === 0) seen.set(name, values)
-      if (!values.has(value) && values.size >= limits.metrics.labelValuesMax) out[name] = 'other'
-      else out[name] = values.add(value) && value
+      let values = seen.get(name)
+      if (values === undefined) seen.set(name, (values = new Set()))
+      if (values.has(value)) continue
+      if (values.size < limits.metrics.labelValuesMax) values.add(value)
+      else out = { ...out, [name]: 'other' }
     }
     return out
   }

@@ -69,7 +69,7 @@ class SimulatedRunner implements ModelRunner {
   constructor(options: SimulatedRunnerOptions) {
     this.#options = options
     this.info = infoOf(options)
-    this.batchTokensMax = options.batchTokensMax ?? 2_048
+    this.batchTokensMax = options.batchTokensMax ?? 16_384
     this.#cells = new Cells({ ...options, cellsMax: options.cellsMax ?? options.slots * options.contextTokensMax })
     this.#model = createLanguageModel(options.seed)
     this.#faults = planFaults(options.faults, options.seed)

@@ -42,7 +42,14 @@ export async function startExpress(mock: Gateway): Promise<Gateway> {
 }
 
 export async function startPacelineGateway(profileFolder: string | null): Promise<Gateway> {
-  const engine = { kind: 'simulated', slots: 256, contextTokensMax: 4_096, prefixCacheMiB: 0 }
+  // Bytes are this engine's tokens: whole prompts in one step, or chunking would be what is measured.
+  const engine = {
+    kind: 'simulated',
+    slots: 256,
+    contextTokensMax: 4_096,
+    promptChunkTokensMax: 4_096,
+    prefixCacheMiB: 0,
+  }
   const quick = { promptTokensPerSecond: 1e9, rowMs: 0 }
   const instant = { ...quick, stepMs: 0, draftTokens: 64, acceptance: 1 }
   const platform = await startPlatform({
