@@ -24,7 +24,14 @@ describe.skipIf(reason !== null)('a client that leaves', () => {
 
   test('gives all its capacity back, in whatever phase it leaves', async () => {
     const target = { name: 'smol', url: platform.url, model: 'smol' }
-    const results = await runCancels(platform, target, { count: 18, seed: 4, slots, promptTokens: 600, promptMs: 800 })
+    const results = await runCancels(platform, target, {
+      count: 18,
+      seed: 4,
+      slots,
+      promptTokens: 600,
+      promptMs: 800,
+      firstTokenMs: 300,
+    })
     expect(results).toHaveLength(18)
     for (const phase of phases) {
       const times = results.filter((result) => result.phase === phase).map(({ backMs }) => backMs)

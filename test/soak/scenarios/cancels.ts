@@ -30,6 +30,8 @@ export interface CancelOptions {
   readonly promptTokens: number
   /** About how long that prompt takes to compute: the client leaves somewhere within. */
   readonly promptMs: number
+  /** About when a short request has its first token: who leaves later leaves while tokens come. */
+  readonly firstTokenMs: number
 }
 
 interface Capacity {
@@ -122,10 +124,23 @@ async function cancelOne(platform: Platform, client: HttpClient, options: One): 
   const controller = new AbortController()
   const sent = streaming ? chatBody({ prompt, tokens: 400 }) : { ...body, stream: false }
   const answer = client.post(chatPath, sent, controller.signal)
-  await wait(between(random, 1, { queued: 150, prompt: Math.round(options.promptMs), decode: 600 }[phase]))
+  await wait(leavesAfterMs(options))
   controller.abort()
   const wanted = isFull ? { ...idle, running: slots, dispatched: slots } : idle
   const backMs = await untilCapacity(platform, wanted, 10_000)
   await answer
   return { phase, streaming, backMs }
+}
+
+function leavesAfterMs({ phase, random, promptMs, firstTokenMs }: One): number {
+  switch (phase) {
+    case 'queued':
+      return between(random, 1, 150)
+    case 'prompt':
+      return between(random, 1, Math.round(promptMs))
+    case 'decode':
+      return Math.round(firstTokenMs * 1.3) + between(random, 1, 500)
+    default:
+      return phase satisfies never
+  }
 }
