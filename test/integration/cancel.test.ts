@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testModel } from '../bench/harness/model.ts'
 import { type Platform, startPlatform } from '../bench/harness/platform.ts'
-import { capacity, idle, phases, runCancels } from '../soak/scenarios/cancels.ts'
+import { capacity, idle, leftInWorkers, phases, runCancels } from '../soak/scenarios/cancels.ts'
 import { whyNoPlatform } from './support/needs.ts'
 
 const reason = whyNoPlatform()
@@ -39,5 +39,6 @@ describe.skipIf(reason !== null)('a client that leaves', () => {
       expect(Math.max(...times), phase).toBeLessThan(5_000)
     }
     expect(await capacity(platform)).toEqual(idle)
+    expect(await leftInWorkers(platform)).toEqual({ cells: 0, runningGauge: 0 })
   })
 })

@@ -12,7 +12,7 @@ import { startPlatform } from '../bench/harness/platform.ts'
 import { question, wordsOf } from '../bench/harness/prompts.ts'
 import { figure, Report } from '../bench/harness/report.ts'
 import { gaps, median, quantile } from '../bench/harness/statistics.ts'
-import { type Cancelled, capacity, phases, runCancels } from './scenarios/cancels.ts'
+import { type Cancelled, capacity, leftInWorkers, phases, runCancels } from './scenarios/cancels.ts'
 
 const options = readOptions({ rounds: 1, quickRounds: 1 })
 const count = options.value('count', options.quick ? 60 : 500)
@@ -81,6 +81,14 @@ async function measure(): Promise<void> {
   const left = await capacity(platform)
   for (const name of ['running', 'waiting', 'queued', 'dispatched'] as const)
     report.require({ what: `requests ${name} at the end`, measured: left[name], bound: { atMost: 0 }, unit: '' })
+  const { cells, runningGauge } = await leftInWorkers(platform)
+  report.require({ what: 'cells in use at the end', measured: cells, bound: { atMost: 0 }, unit: '' })
+  report.require({
+    what: 'gauge of running requests at the end',
+    measured: runningGauge,
+    bound: { atMost: 0 },
+    unit: '',
+  })
   for (const part of Object.keys(before)) {
     const grown = (field: keyof Holdings) => (after[part]?.[field] ?? 0) - (before[part]?.[field] ?? 0)
     report.require({ what: `${part}: timers gained`, measured: grown('timers'), bound: { atMost: 1 }, unit: '' })

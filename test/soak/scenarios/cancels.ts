@@ -5,6 +5,8 @@
  * them nothing may be left over.
  */
 import { setTimeout as wait } from 'node:timers/promises'
+import type * as z from 'zod'
+import { WorkerReport } from '#contracts/messages.ts'
 import { HttpClient, type Target } from '../../bench/harness/client.ts'
 import { chatBody, chatPath, sendChat } from '../../bench/harness/load.ts'
 import type { Platform } from '../../bench/harness/platform.ts'
@@ -41,19 +43,36 @@ interface Capacity {
   readonly dispatched: number
 }
 
+/** The worker's own status page, because its gauges are only as new as its last report; the router's gauges are always current. */
 export async function capacity(platform: Platform): Promise<Capacity> {
   const [router, ...workers] = await Promise.all([
     scrape(platform.url),
-    ...platform.workers.map((worker) => scrape(worker.metricsUrl)),
+    ...platform.workers.map(async ({ metricsUrl }) => Status.parse(await (await fetch(`${metricsUrl}/status`)).json())),
   ])
-  const samples = workers.flat()
+  const sum = (field: (status: z.infer<typeof Status>) => number) =>
+    workers.reduce((all, status) => all + field(status), 0)
   return {
-    running: total(samples, 'vllm:num_requests_running'),
-    waiting: total(samples, 'vllm:num_requests_waiting'),
+    running: sum(({ slots }) => slots.busy),
+    waiting: sum(({ slots }) => slots.waiting),
     queued: total(router, 'paceline_queue_depth'),
     dispatched: total(router, 'paceline_requests_running'),
   }
 }
+
+/** Cells in use and the running gauge, as a monitoring system sees them a moment after everything has ended. */
+export async function leftInWorkers(platform: Platform): Promise<{ cells: number; runningGauge: number }> {
+  await wait(500)
+  const pages = await Promise.all(
+    platform.workers.map(async ({ metricsUrl }) => Status.parse(await (await fetch(`${metricsUrl}/status`)).json())),
+  )
+  const samples = await Promise.all(platform.workers.map(({ metricsUrl }) => scrape(metricsUrl)))
+  return {
+    cells: pages.reduce((all, { cells }) => all + cells.used, 0),
+    runningGauge: total(samples.flat(), 'vllm:num_requests_running'),
+  }
+}
+
+const Status = WorkerReport.pick({ slots: true, cells: true })
 
 /** Polls until capacity is as wanted; how long that took (the last question included), or infinity. */
 async function untilCapacity(platform: Platform, wanted: Capacity, timeoutMs: number): Promise<number> {
