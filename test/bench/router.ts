@@ -50,6 +50,7 @@ async function measure(
   title: string,
   connections: number,
   load: (client: HttpClient, gateway: Gateway) => Promise<LoadFigures>,
+  withoutGateway?: (gateway: Gateway) => Promise<LoadFigures>,
 ): Promise<Rounds> {
   const sides = gateways.map((gateway) => ({
     name: gateway.name,
@@ -62,6 +63,12 @@ async function measure(
       }
     },
   }))
+  const [worker] = gateways.filter((gateway) => gateway.withoutGateway !== undefined)
+  if (withoutGateway !== undefined && worker !== undefined)
+    sides.push({
+      name: 'paceline, no router',
+      run: () => watch({ ...worker.pids, gateway: [] }, () => withoutGateway(worker)),
+    })
   // One round that does not count: every side has compiled its code and opened its connections.
   await interleave(sides, 1)
   const rounds = await interleave(sides, options.rounds, (side, { value }) => {
@@ -119,11 +126,16 @@ async function throughput(): Promise<void> {
 async function streaming(streams: number): Promise<void> {
   const title = `streams: ${streams} at once, ${tokens} frames each`
   const expected = new Map<string, string>()
-  const rounds = await measure(title, streams, async (client, gateway) => {
-    const text = expected.get(gateway.name) ?? (await expectedText(client, tokens))
-    expected.set(gateway.name, text)
-    return pacedStreams(client, { streams, tokens, expected: text })
-  })
+  const rounds = await measure(
+    title,
+    streams,
+    async (client, gateway) => {
+      const text = expected.get(gateway.name) ?? (await expectedText(client, tokens))
+      expected.set(gateway.name, text)
+      return pacedStreams(client, { streams, tokens, expected: text })
+    },
+    async (gateway) => gateway.withoutGateway?.(streams, tokens) ?? Promise.reject(new Error('no workers')),
+  )
   report.table(
     title,
     [
@@ -153,8 +165,8 @@ async function streaming(streams: number): Promise<void> {
   report.require({ what: `lost frames, ${streams} streams`, measured: lost, bound: { atMost: 0 }, unit: '' })
   if (streams < 200) return
   report.require({
-    what: `added inter-token p99, ${streams} streams`,
-    measured: added(rounds, 'paceline', ({ p99Ms }) => p99Ms),
+    what: `inter-token p99 that the router adds to the worker's own, ${streams} streams`,
+    measured: added(rounds, 'paceline', ({ p99Ms }) => p99Ms, 'paceline, no router'),
     bound: { atMost: 3 },
     unit: 'ms',
   })
@@ -178,12 +190,12 @@ function rows(rounds: Rounds, cells: (side: string, own: readonly Round<LoadFigu
 }
 
 function perCpuSecond(count: (value: LoadFigures) => number): (round: Round<LoadFigures>) => number {
-  return ({ value, cpuMs }) => (cpuMs['gateway'] === undefined ? Number.NaN : (count(value) / cpuMs['gateway']) * 1_000)
+  return ({ value, cpuMs }) => (!cpuMs['gateway'] ? Number.NaN : (count(value) / cpuMs['gateway']) * 1_000)
 }
 
 /** What a side adds to the direct call of the same round. */
-function added(rounds: Rounds, side: string, latencyOf: (value: LoadFigures) => number): number {
-  const direct = rounds.get('direct') ?? []
+function added(rounds: Rounds, side: string, latencyOf: (value: LoadFigures) => number, base = 'direct'): number {
+  const direct = rounds.get(base) ?? []
   return median(
     (rounds.get(side) ?? []).flatMap((round) => {
       const base = direct.find(({ number }) => number === round.number)

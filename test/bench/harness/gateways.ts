@@ -11,6 +11,8 @@ import { type Child, startChild, untilReady } from './child.ts'
 import type { Target } from './client.ts'
 import { projectFolder } from './machine.ts'
 import { startPlatform } from './platform.ts'
+import type { LoadFigures } from './routerSections.ts'
+import { streamsFromWorker } from './workerStreams.ts'
 
 export interface Gateway {
   readonly name: string
@@ -18,6 +20,8 @@ export interface Gateway {
   readonly instant: Target
   /** Streams of one token each `paceMs`. */
   readonly paced: Target
+  /** The same streams taken from the workers themselves, where there are any: their own timing is not the router's. */
+  readonly withoutGateway?: (streams: number, tokens: number) => Promise<LoadFigures>
   /** `gateway` is the process that counts; the others are reported beside it. */
   readonly pids: Readonly<Record<string, readonly number[]>>
   stop(): Promise<void>
@@ -45,7 +49,6 @@ export async function startPacelineGateway(profileFolder: string | null): Promis
   // Bytes are this engine's tokens: whole prompts in one step, or chunking would be what is measured.
   const engine = {
     kind: 'simulated',
-    slots: 256,
     contextTokensMax: 4_096,
     promptChunkTokensMax: 4_096,
     prefixCacheMiB: 0,
@@ -55,18 +58,21 @@ export async function startPacelineGateway(profileFolder: string | null): Promis
   const platform = await startPlatform({
     name: 'bench-router',
     deployments: [
-      { name: 'instant', spec: { engine: { ...engine, simulated: instant } } },
-      { name: 'paced', spec: { engine: { ...engine, simulated: { ...quick, stepMs: paceMs } } } },
+      { name: 'instant', spec: { engine: { ...engine, slots: 64, simulated: instant } } },
+      { name: 'paced', spec: { engine: { ...engine, slots: 256, simulated: { ...quick, stepMs: paceMs } } } },
     ],
     pin,
     apiKeys: { [apiKey]: 'bench' },
-    ...(profileFolder === null ? {} : { nodeFlags: { router: ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] } }),
+    ...(profileFolder === null
+      ? {}
+      : { nodeFlags: { router: profiled(profileFolder, 'router'), worker: profiled(profileFolder, 'worker') } }),
   })
   const target = (model: string): Target => ({ name: 'paceline', url: platform.url, model, headers })
   return {
     name: 'paceline',
     instant: target('instant'),
     paced: target('paced'),
+    withoutGateway: (streams, tokens) => streamsFromWorker(platform, 'paced', { streams, tokens }),
     pids: {
       gateway: [platform.router.pid],
       broker: [platform.nats.pid],
@@ -75,6 +81,8 @@ export async function startPacelineGateway(profileFolder: string | null): Promis
     stop: () => platform.stop(),
   }
 }
+
+const profiled = (folder: string, part: string): string[] => ['--cpu-prof', `--cpu-prof-dir=${join(folder, part)}`]
 
 async function startProxy(
   file: string,

@@ -57,6 +57,8 @@ export interface Platform {
   readonly nats: Child
   readonly router: Child
   readonly workers: readonly RunningWorker[]
+  /** A connection of its own with the permissions of a role: to measure what is there without a router. */
+  connect(role: Role): Promise<NatsBus>
   stop(): Promise<void>
 }
 
@@ -90,7 +92,16 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     started.push(router)
     await nats.bus.close()
     await Promise.all(options.deployments.map((deployment) => untilServed(router, url, deployment, options)))
-    return { url, folder, nats: nats.child, router, workers, stop }
+    const connect = (role: Role) =>
+      connectBus({
+        url: nats.url,
+        role,
+        user: role,
+        password: nats.passwords[role],
+        name: 'measurement',
+        log: silentLog,
+      })
+    return { url, folder, nats: nats.child, router, workers, connect, stop }
   } catch (error) {
     await stopAll()
     throw error

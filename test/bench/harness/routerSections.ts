@@ -4,7 +4,7 @@
  */
 import type { Answer, HttpClient } from './client.ts'
 import { chatPath, isComplete } from './load.ts'
-import { paceMs } from './gateways.ts'
+import { paceMs } from './pace.ts'
 import { contentOf } from './sse.ts'
 import { gaps, quantile } from './statistics.ts'
 
@@ -20,7 +20,7 @@ export interface LoadFigures {
   readonly lost: number
 }
 
-const messages = [
+export const messages = [
   { role: 'system', content: 'You are a helpful assistant. Answer briefly and to the point.' },
   {
     role: 'user',
@@ -81,7 +81,7 @@ export async function pacedStreams(
   return figuresOf({ times: answers.flatMap((answer) => gaps(answer.contentAt)), failures: broken, frames, lost })
 }
 
-function figuresOf(load: {
+export function figuresOf(load: {
   times: readonly number[]
   failures: readonly Answer[]
   frames: number
