@@ -22,6 +22,8 @@ export const limits = {
     connectionsMax: 10_000,
     /** Nesting above this is refused before any schema sees it: recursive code would exhaust the stack. */
     jsonDepthMax: 64,
+    /** Fields of a body, unknown ones included: 60,000 of them would hold the event loop for 100 ms in the schema. */
+    jsonFieldsMax: 256,
     /** Bytes waiting in one slow reader's socket before its deltas are held back … */
     slowReaderBytesMax: 64 * kib,
     /** … and for how long a reader may stall before its request is cancelled. */

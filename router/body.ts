@@ -46,6 +46,26 @@ export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new Failure('invalid-request', 'the body is not valid UTF-8; encode it as UTF-8')
   if (isDeeperThan(bytes, limits.http.jsonDepthMax))
     throw new Failure('invalid-request', `the body nests deeper than ${limits.http.jsonDepthMax} levels; flatten it`)
+  const body = parseText(bytes)
+  if (hasMoreFields(body, limits.http.jsonFieldsMax))
+    throw new Failure(
+      'invalid-request',
+      `the body has more than ${limits.http.jsonFieldsMax} fields; send only what the API names`,
+    )
+  return body
+}
+
+function hasMoreFields(body: unknown, fieldsMax: number): boolean {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return false
+  let fields = 0
+  for (const _ in body) {
+    fields += 1
+    if (fields > fieldsMax) return true
+  }
+  return false
+}
+
+function parseText(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch (cause) {

@@ -165,6 +165,13 @@ describe('refusals have one shape, name what is wrong, and come within 50 ms', (
     ],
     ['10,000 levels', `{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 400, 'nests deeper', null],
     ['10,000 open levels', '['.repeat(10_000), 400, 'nests deeper', null],
+    [
+      '6,000 fields',
+      `{${Array.from({ length: 6_000 }, (_, i) => `"f${i}":1`).join(',')}}`,
+      400,
+      'more than 256 fields',
+      null,
+    ],
     ['invalid UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), 400, 'UTF-8', null],
     ['a body over the limit', 'x'.repeat(100_001), 413, 'at most 100000', null],
     [
