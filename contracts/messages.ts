@@ -52,7 +52,6 @@ export const Dispatch = z.object({
   choices: z.int().min(1).max(limits.request.choicesMax),
   /** 0: a delta each step. Else deltas may be gathered this long, from the acceptance on (non-streaming requests: nobody reads them earlier). */
   deltaIntervalMs: z.number().nonnegative(),
-  /** Token ids and logprobs are wanted in deltas only where the router needs them. */
   work: Work,
   sampling: Sampling,
 })

@@ -39,7 +39,7 @@ export class Exchange implements StreamOutput, WholeOutput {
   model = 'other'
   /** What a refusal for a full queue says was the limit. */
   queueRequestsMax: number | null = null
-  /** What to cancel when the client leaves. An object, not a closure over one: that kept whole requests alive into old memory. */
+  /** What to cancel when the client leaves. Held here, not in a closure: measured with one, whole requests lived into old memory. */
   running: RequestHandle | null = null
   onDrain: (() => void) | null = null
   readonly #context: ExchangeContext
