@@ -11,6 +11,9 @@ const project = (name: string, groupOrder: number, include: string[], options: o
 export default defineConfig({
   test: {
     passWithNoTests: true,
+    // A bound on a hang, not a measure of speed: on a cold machine under `npm run check` five seconds are soon gone.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     projects: [
       project('unit', 0, ['{contracts,algorithms,runtime,operator,router,gpu-worker,cli}/**/*.test.ts']),
       project('tidy', 0, ['test/tidy/**/*.test.ts']),
