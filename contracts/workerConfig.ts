@@ -27,3 +27,8 @@ export const WorkerConfig = z.strictObject({
 export type WorkerConfig = z.infer<typeof WorkerConfig>
 export const workerConfigVariable = 'PACELINE_WORKER'
 export const natsPasswordVariable = 'PACELINE_NATS_PASSWORD'
+/**
+ * The certificate (PEM text) of the authority that signed the NATS server's; set or not, every part reads it. Text and not a file,
+ * so that whoever starts a part (a pod too) needs to mount nothing. Not a secret.
+ */
+export const natsAuthorityVariable = 'PACELINE_NATS_AUTHORITY'

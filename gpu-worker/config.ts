@@ -3,11 +3,18 @@
  * start. The effective values are printed with the password masked.
  */
 import { Failure } from '#contracts/failure.ts'
-import { natsPasswordVariable, WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
+import {
+  natsAuthorityVariable,
+  natsPasswordVariable,
+  WorkerConfig,
+  workerConfigVariable,
+} from '#contracts/workerConfig.ts'
 
 export interface WorkerSettings {
   readonly config: WorkerConfig
   readonly natsPassword: string
+  /** Certificate of the authority behind the NATS server's, PEM; null without TLS or where the system's authorities do. */
+  readonly natsAuthority: string | null
 }
 
 /** Throws `Failure('invalid-configuration')` that lists everything that is wrong. */
@@ -20,7 +27,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     mistakes.push(`${workerConfigVariable}.modelPath: required unless engine.kind is simulated`)
   if (mistakes.length > 0 || config === null || natsPassword === undefined)
     throw new Failure('invalid-configuration', `the worker cannot start:\n  ${mistakes.join('\n  ')}`)
-  return Object.freeze({ config: Object.freeze(config), natsPassword })
+  const natsAuthority = environment[natsAuthorityVariable] || null
+  return Object.freeze({ config: Object.freeze(config), natsPassword, natsAuthority })
 }
 
 function parseConfig(json: string | undefined, mistakes: string[]): WorkerConfig | null {

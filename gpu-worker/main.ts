@@ -25,7 +25,8 @@ try {
   process.exit(1)
 }
 
-async function run({ config, natsPassword }: WorkerSettings, log: Log): Promise<void> {
+async function run(settings: WorkerSettings, log: Log): Promise<void> {
+  const { config } = settings
   const metrics = createMetrics(workerMetrics)
   let worker: Worker | null = null
   const health = await serveHealth({
@@ -38,7 +39,7 @@ async function run({ config, natsPassword }: WorkerSettings, log: Log): Promise<
   })
   // Registered before anything slow, so that a stop during loading is heard.
   onShutdown(log, () => worker?.drain(limits.drain.graceMs) ?? Promise.resolve())
-  worker = await open({ config, natsPassword }, log, metrics, health)
+  worker = await open(settings, log, metrics, health)
   worker.start()
   await worker.finished
   await health.close()
@@ -46,7 +47,7 @@ async function run({ config, natsPassword }: WorkerSettings, log: Log): Promise<
 }
 
 async function open(
-  { config, natsPassword }: WorkerSettings,
+  { config, natsPassword, natsAuthority }: WorkerSettings,
   log: Log,
   metrics: Parameters<typeof createWorker>[0]['metrics'],
   health: HealthServer,
@@ -54,7 +55,8 @@ async function open(
   const clock = systemClock
   const cpus = availableParallelism()
   const { user, url } = config.nats
-  const bus = await connectBus({ url, user, password: natsPassword, role: 'worker', name: config.worker, log })
+  const access = { url, user, password: natsPassword, authority: natsAuthority }
+  const bus = await connectBus({ ...access, role: 'worker', name: config.worker, log })
   const crash = () => process.kill(process.pid, 'SIGKILL')
   const { platform, arch } = process
   const runner = await createRunner(config, { clock, log, cpus, crash, host: { platform, arch } })

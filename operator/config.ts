@@ -4,16 +4,24 @@
  */
 import { fileURLToPath } from 'node:url'
 import { Failure } from '#contracts/failure.ts'
-import { OperatorConfig, operatorConfigVariable, workerNatsPasswordVariable } from '#contracts/operatorConfig.ts'
-import { natsPasswordVariable } from '#contracts/workerConfig.ts'
+import {
+  type LocalPlatformConfig,
+  OperatorConfig,
+  operatorConfigVariable,
+  workerNatsPasswordVariable,
+} from '#contracts/operatorConfig.ts'
+import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerConfig.ts'
 import type { ProcessSettings } from './local/processes.ts'
 import type { SourceSettings } from './models/sources.ts'
 
 export interface Settings {
   readonly config: OperatorConfig
   readonly natsPassword: string
+  /** Certificate of the authority behind the NATS server's, PEM; workers get it too. Null without TLS. */
+  readonly natsAuthority: string | null
   readonly sources: SourceSettings
-  readonly processes: ProcessSettings
+  /** Only of the local platform. */
+  readonly processes: ProcessSettings | null
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -36,7 +44,6 @@ export function readSettings(environment: Environment, execPath: string): Settin
     return value ?? ''
   }
   const natsPassword = required(natsPasswordVariable)
-  const workerPassword = required(workerNatsPasswordVariable)
   const parsed = OperatorConfig.safeParse(parseJson(required(operatorConfigVariable)))
   if (!parsed.success) {
     const lines = parsed.error.issues.map(
@@ -44,22 +51,29 @@ export function readSettings(environment: Environment, execPath: string): Settin
     )
     problems.push(...lines)
   }
+  // In a cluster workers get theirs from a Secret, and the operator does not know it.
+  const workerPassword = parsed.data?.platform.kind === 'kubernetes' ? '' : required(workerNatsPasswordVariable)
   if (!parsed.success || problems.length > 0) throw new Failure('invalid-configuration', problems.join('\n'))
   const config = parsed.data
   return Object.freeze({
     config,
     natsPassword,
+    natsAuthority: environment[natsAuthorityVariable] || null,
     sources: {
       huggingFaceEndpoint: environment.HF_ENDPOINT || 'https://huggingface.co',
       huggingFaceToken: environment[huggingFaceTokenVariable] || null,
     },
-    processes: {
-      node: config.node ?? execPath,
-      workerMain: config.workerMain ?? fileURLToPath(new URL('../gpu-worker/main.ts', import.meta.url)),
+    processes: config.platform.kind === 'local' ? processesOf(config.platform) : null,
+  })
+
+  function processesOf(local: LocalPlatformConfig): ProcessSettings {
+    return {
+      node: local.node ?? execPath,
+      workerMain: local.workerMain ?? fileURLToPath(new URL('../gpu-worker/main.ts', import.meta.url)),
       workerPassword,
       environment: inherited(environment),
-    },
-  })
+    }
+  }
 }
 
 function inherited(environment: Environment): Record<string, string> {

@@ -1,5 +1,5 @@
 /**
- * Starts the operator of the local platform: settings, bus, operator, its HTTP pages, and the way it ends.
+ * Starts the operator: settings, bus, the place it runs in, its HTTP pages, and the way it ends.
  */
 import { Failure } from '#contracts/failure.ts'
 import { systemClock } from '#runtime/clock.ts'
@@ -9,7 +9,8 @@ import { connectBus } from '#runtime/nats.ts'
 import { onShutdown } from '#runtime/shutdown.ts'
 import { version } from '#runtime/version.ts'
 import { readSettings, type Settings } from './config.ts'
-import { type Operator, startOperator } from './operator.ts'
+import { openLocalHosting } from './local/hosting.ts'
+import { type Operator, type OperatorPorts, startOperator } from './operator.ts'
 
 try {
   await main(readSettings(process.env, process.execPath))
@@ -27,10 +28,11 @@ async function main(settings: Settings): Promise<void> {
     ...config.nats,
     role: 'operator',
     password: settings.natsPassword,
+    authority: settings.natsAuthority,
     name: 'paceline-operator',
     log,
   })
-  const operator = await startOperator({
+  const ports: OperatorPorts = {
     settings,
     bus,
     clock: systemClock,
@@ -38,8 +40,22 @@ async function main(settings: Settings): Promise<void> {
     random: () => Math.random(),
     pid: process.pid,
     log,
-  })
-  await serve(settings, operator, log)
+  }
+  await serve(settings, await start(ports), log)
+}
+
+async function start(ports: OperatorPorts): Promise<Operator> {
+  const { config, processes } = ports.settings
+  if (config.platform.kind === 'local' && processes !== null) {
+    const place = { local: config.platform, processes, ports }
+    return startOperator(ports, (parts) => openLocalHosting({ ...place, ...parts }))
+  }
+  if (config.platform.kind === 'kubernetes') {
+    // Only there: the client library costs 80 MiB and most of a second.
+    const { startClusterOperator } = await import('./kubernetes/clusterOperator.ts')
+    return startClusterOperator(ports, config.platform, { onLost: () => process.exit(1) })
+  }
+  throw new Failure('invalid-configuration', 'platform.kind is local, but nothing says how a worker is started')
 }
 
 async function serve({ config }: Settings, operator: Operator, log: Log): Promise<void> {

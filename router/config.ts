@@ -6,11 +6,13 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import { RouterConfig, routerConfigVariable } from '#contracts/routerConfig.ts'
-import { natsPasswordVariable } from '#contracts/workerConfig.ts'
+import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerConfig.ts'
 
 export interface Settings {
   readonly config: RouterConfig
   readonly natsPassword: string
+  /** Certificate of the authority behind the NATS server's, PEM; null without TLS or where the system's authorities do. */
+  readonly natsAuthority: string | null
 }
 
 /** Variable → where its value goes. Numbers and booleans are read as JSON, everything else is text. */
@@ -43,7 +45,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   ]
   if (!parsed.success || mistakes.length > 0)
     throw new Failure('invalid-configuration', `the router's settings are wrong: ${mistakes.join('; ')}`)
-  return { config: deepFreeze(parsed.data), natsPassword: environment[natsPasswordVariable] ?? '' }
+  return {
+    config: deepFreeze(parsed.data),
+    natsPassword: environment[natsPasswordVariable] ?? '',
+    natsAuthority: environment[natsAuthorityVariable] || null,
+  }
 }
 
 type Fields = Record<string, unknown>

@@ -15,9 +15,16 @@ import { createRouter, type Router } from './router.ts'
 
 const drainPollMs = 20
 
-async function start({ config, natsPassword }: Settings, log: Log): Promise<void> {
+async function start({ config, natsPassword, natsAuthority }: Settings, log: Log): Promise<void> {
   const clock = systemClock
-  const bus = await connectBus({ ...config.nats, role: 'router', password: natsPassword, name: 'paceline-router', log })
+  const bus = await connectBus({
+    ...config.nats,
+    role: 'router',
+    password: natsPassword,
+    authority: natsAuthority,
+    name: 'paceline-router',
+    log,
+  })
   const metrics = createRouterMetrics()
   const router = createRouter({ bus, clock, log, metrics, config, random: Math.random })
   await router.start()

@@ -8,7 +8,6 @@
  * everything else a request needs of the bus. `publish` keeps a reference to the payload until then: do not change it after the call.
  */
 import { randomInt } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { jetstream } from '@nats-io/jetstream'
 import { connect, errors, type ConnectionOptions, type NatsConnection } from 'nats'
 import { Failure } from '#contracts/failure.ts'
@@ -29,8 +28,8 @@ export interface ConnectOptions {
   /** Shown in the server's own monitoring. */
   readonly name: string
   readonly log: Log
-  /** PEM file of the authority that signed the server's certificate; switches TLS on. */
-  readonly authorityFile?: string
+  /** Certificate (PEM text) of the authority that signed the server's; switches TLS on. Null or absent: whatever the URL says. */
+  readonly authority?: string | null
   readonly connectTimeoutMs?: number
 }
 
@@ -195,7 +194,7 @@ function connectionOptions(options: ConnectOptions): ConnectionOptions {
     maxPingOut: nats.pingsOutMax,
     noAsyncTraces: true,
     ...reconnectBackOff(),
-    ...(options.authorityFile === undefined ? {} : { tls: { ca: readFileSync(options.authorityFile, 'utf8') } }),
+    ...(options.authority ? { tls: { ca: options.authority } } : {}),
   }
 }
 
