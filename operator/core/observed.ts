@@ -8,7 +8,12 @@ import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { WorkerReport } from '#contracts/messages.ts'
 import type { ModelRecord, WorkerRecord } from '#contracts/records.ts'
-import type { ModelDeploymentSpec, ModelDeploymentStatus, ModelFile } from '#contracts/resources/modelDeployment.ts'
+import {
+  type ModelDeploymentSpec,
+  type ModelDeploymentStatus,
+  type ModelFile,
+  scaleOf,
+} from '#contracts/resources/modelDeployment.ts'
 
 /** What should be, from the resource. */
 export interface Desired {
@@ -104,4 +109,10 @@ function isSilent(worker: ObservedWorker, busConnectedSince: number, now: number
 /** The model file that workers of this spec load; null for the simulated engine, which loads nothing. */
 export function modelFileOf(spec: ModelDeploymentSpec): ModelFile | null {
   return spec.engine.kind === 'simulated' ? null : (spec.target ?? null)
+}
+
+/** Workers that a spec asks for. Between the bounds of `scaling` the autoscaler decides; without its word, enough to serve. */
+export function replicasWanted(spec: ModelDeploymentSpec): number {
+  const scale = scaleOf(spec)
+  return scale.kind === 'fixed' ? scale.replicas : Math.max(1, scale.scaling.minReplicas)
 }

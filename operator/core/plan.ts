@@ -10,7 +10,15 @@ import type { Revision, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
-import { type Desired, modelFileOf, type Observed, type ObservedWorker, stateOf, type WorkerState } from './observed.ts'
+import {
+  type Desired,
+  modelFileOf,
+  type Observed,
+  type ObservedWorker,
+  replicasWanted,
+  stateOf,
+  type WorkerState,
+} from './observed.ts'
 import { recordOf } from './record.ts'
 
 export type Action =
@@ -94,7 +102,7 @@ function planKills(workers: JudgedWorker[], graceMs: number, now: number): Actio
 function planFetch(observed: Observed, desired: Desired, now: number): Action[] {
   const file = modelFileOf(desired.spec)
   const { model } = observed
-  if (file === null || desired.spec.replicas === 0) return []
+  if (file === null || replicasWanted(desired.spec) === 0) return []
   const due = model.kind === 'absent' || (model.kind === 'failed' && model.retryAt !== null && now >= model.retryAt)
   return due ? [{ kind: 'fetch-model', file }] : []
 }
@@ -108,7 +116,7 @@ function planStarts(observed: Observed, desired: Desired, workers: JudgedWorker[
   if (observed.model.kind !== 'ready' && observed.model.kind !== 'not-needed') return []
   const alive = workers.filter(isAlive)
   const current = alive.filter((worker) => worker.revision === desired.revision)
-  const { replicas } = desired.spec
+  const replicas = replicasWanted(desired.spec)
   const missing = Math.min(replicas - current.length, replicas + surgeMax - alive.length)
   const crashes = crashesOf(observed, desired)
   const restart = crashes !== null
@@ -121,7 +129,7 @@ function planStarts(observed: Observed, desired: Desired, workers: JudgedWorker[
 }
 
 function planDrains(desired: Desired, workers: JudgedWorker[]): Action[] {
-  const { replicas } = desired.spec
+  const replicas = replicasWanted(desired.spec)
   const { revision } = desired
   const alive = workers.filter(isAlive)
   const old = alive.filter((worker) => worker.revision !== revision)
@@ -168,14 +176,15 @@ function nextStep(
     recheckMs: recheckMs(observed, workers, actions, now),
   })
   const { model } = observed
-  const missing = desired.spec.replicas - workers.filter((w) => w.revision === desired.revision && isAlive(w)).length
+  const missing =
+    replicasWanted(desired.spec) - workers.filter((w) => w.revision === desired.revision && isAlive(w)).length
   const starts = actions.some((action) => action.kind === 'start-worker')
   if (missing > 0 && model.kind === 'failed' && model.retryAt === null)
     return { kind: 'stalled', reason: model.message }
   if (missing > 0 && model.kind !== 'ready' && model.kind !== 'not-needed') return wait('model')
   if (starts || workers.some((worker) => worker.state === 'starting')) return wait('worker-ready')
   if (missing > 0) return wait(crashesOf(observed, desired) === null ? 'drained' : 'back-off')
-  if (workers.length > desired.spec.replicas) return wait('drained')
+  if (workers.length > replicasWanted(desired.spec)) return wait('drained')
   return { kind: 'done' }
 }
 

@@ -108,7 +108,7 @@ describe('what else a person should look at', () => {
 })
 
 test('the KV cache type is applied, differs, or is not known yet', () => {
-  const q8 = desiredFor({ ...spec, compression: { kvCache: { type: 'q8_0' } } })
+  const q8 = desiredFor({ ...spec, compression: { kvCache: { ...spec.compression.kvCache, type: 'q8_0' } } })
   const worker = (type: string) => {
     const registration = registrationOf('w', q8.revision)
     const engine = { ...registration.engine, kvCacheType: type }

@@ -7,7 +7,7 @@
 import { limits } from '#contracts/limits.ts'
 import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
 import { conditionsOf, type Finding, finding } from './conditions.ts'
-import type { Desired, Observed } from './observed.ts'
+import { type Desired, type Observed, replicasWanted } from './observed.ts'
 import { crashesOf, type JudgedWorker, judge, type Plan } from './plan.ts'
 
 interface Facts {
@@ -67,7 +67,8 @@ function deletingStatus(
 
 /** The revision that is fully rolled out: the new one only once it is, the one before until then. */
 function currentRevision({ observed, desired, workers, readyNew }: Facts): string {
-  const complete = readyNew.length >= desired.spec.replicas && workers.every((w) => w.revision === desired.revision)
+  const complete =
+    readyNew.length >= replicasWanted(desired.spec) && workers.every((w) => w.revision === desired.revision)
   return complete ? desired.revision : (observed.status?.currentRevision ?? '')
 }
 
@@ -96,7 +97,7 @@ function findingsOf(facts: Facts): Finding[] {
 }
 
 function readyFinding({ desired, ready, observed }: Facts): Finding {
-  if (desired.spec.replicas === 0) return finding('Ready', false, 'Stopped', 'replicas is 0')
+  if (replicasWanted(desired.spec) === 0) return finding('Ready', false, 'Stopped', 'replicas is 0')
   if (ready.length > 0) return finding('Ready', true, 'Serving', `${count(ready.length, 'worker')} ready`)
   if (observed.model.kind === 'failed') return finding('Ready', false, 'ModelUnavailable', observed.model.message)
   if (observed.model.kind === 'fetching') return finding('Ready', false, 'FetchingModel', progressOf(observed))
@@ -104,7 +105,7 @@ function readyFinding({ desired, ready, observed }: Facts): Finding {
 }
 
 function progressFinding({ observed, desired, plan, readyNew }: Facts): Finding {
-  const wanted = `${readyNew.length} of ${desired.spec.replicas} workers of revision ${desired.revision} ready`
+  const wanted = `${readyNew.length} of ${replicasWanted(desired.spec)} workers of revision ${desired.revision} ready`
   const { next } = plan
   switch (next.kind) {
     case 'done':
@@ -134,7 +135,7 @@ function degradedFinding(facts: Facts): Finding {
   const { observed, desired, readyNew } = facts
   const crashes = crashesOf(observed, desired)
   if (observed.model.kind === 'failed') return finding('Degraded', true, 'ModelUnavailable', observed.model.message)
-  if (crashes !== null && readyNew.length < desired.spec.replicas)
+  if (crashes !== null && readyNew.length < replicasWanted(desired.spec))
     return finding(
       'Degraded',
       true,
@@ -173,7 +174,7 @@ function modelFinding({ observed, desired }: Facts): Finding {
     case 'not-needed':
       return finding('ModelCacheReady', true, 'NotNeeded', 'the simulated engine loads no model')
     case 'absent':
-      return desired.spec.replicas === 0
+      return replicasWanted(desired.spec) === 0
         ? finding('ModelCacheReady', false, 'Stopped', 'not fetched: replicas is 0')
         : finding('ModelCacheReady', false, 'NotFetched', 'the model is about to be fetched')
     case 'fetching':
@@ -200,8 +201,8 @@ function targetFinding({ desired, readyNew }: Facts): Finding {
 }
 
 function workersFinding({ desired, readyNew }: Facts): Finding {
-  const message = `${readyNew.length} of ${desired.spec.replicas} ready`
-  const enough = readyNew.length >= desired.spec.replicas
+  const message = `${readyNew.length} of ${replicasWanted(desired.spec)} ready`
+  const enough = readyNew.length >= replicasWanted(desired.spec)
   return finding('WorkersReady', enough, enough ? 'AllReady' : 'NotAllReady', message)
 }
 
@@ -217,7 +218,8 @@ function compressionFinding({ desired, readyNew }: Facts): Finding {
 }
 
 function stoppedFinding({ desired, workers }: Facts): Finding {
-  if (desired.spec.replicas > 0) return finding('Stopped', false, 'Running', `replicas is ${desired.spec.replicas}`)
+  if (replicasWanted(desired.spec) > 0)
+    return finding('Stopped', false, 'Running', `replicas is ${replicasWanted(desired.spec)}`)
   if (workers.length > 0) return finding('Stopped', false, 'Stopping', `${count(workers.length, 'worker')} draining`)
   return finding('Stopped', true, 'ScaledToZero', 'replicas is 0')
 }
