@@ -147,6 +147,8 @@ export const limits = {
     fetchBackOffMsMax: 300_000,
     /** A worker that was ready this long was well: its next crash starts counting from one again. */
     stableAfterMs: 60_000,
+    /** Revisions of a deployment that are remembered with their spec, to go back to. */
+    revisionsMax: 10,
     /** Crashes in a row that are called a crash loop. */
     crashLoopAfter: 3,
     /** A worker that has said nothing at all this long after its start is stuck and is replaced … */

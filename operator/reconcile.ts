@@ -41,10 +41,12 @@ export async function reconcile(world: World, name: DeploymentName): Promise<Req
   const now = world.clock.now()
   const observed = observe(world, name)
   const plan = planDeployment(observed, now)
-  const outcome = await apply(world, observed, plan)
-  const status = statusOf(observed, plan, { now, nowIso: new Date(world.epochMs()).toISOString() })
-  if (status !== null) world.platform.writeStatus(name, status)
-  return requeueFor(plan, outcome)
+  const failures = [
+    ...(await attempt(() => world.platform.upkeep(name))),
+    ...(await apply(world, observed, plan)),
+    ...(await attempt(() => writeStatus(world, observed, plan, now))),
+  ]
+  return requeueFor(plan, failures.length === 0 ? { kind: 'applied' } : { kind: 'incomplete', failures })
 }
 
 export function observe(world: World, name: DeploymentName): Observed {
@@ -64,6 +66,7 @@ export function observe(world: World, name: DeploymentName): Observed {
     busConnectedSince: reports.busConnectedSince,
     published: publisher.recordOf(name),
     status: view.status,
+    history: view.history,
     resourceProblems: view.problems,
     sloGoodput: reports.sloGoodputOf(name),
     url: world.routerUrl,
@@ -72,26 +75,36 @@ export function observe(world: World, name: DeploymentName): Observed {
 }
 
 /** Takes the actions in order. One that fails does not stop the others, but ends any that would forget it. */
-async function apply(world: World, observed: Observed, plan: Plan): Promise<ApplyOutcome> {
+async function apply(world: World, observed: Observed, plan: Plan): Promise<Failure[]> {
   const failures: Failure[] = []
   for (const action of plan.actions) {
     if (action.kind === 'forget' && failures.length > 0) continue
-    try {
-      logAction(world, observed.name, action)
-      await applyAction(world, observed, action)
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      failures.push(error)
-    }
+    logAction(world, observed.name, action)
+    failures.push(...(await attempt(() => applyAction(world, observed, action))))
   }
-  return failures.length === 0 ? { kind: 'applied' } : { kind: 'incomplete', failures }
+  return failures
+}
+
+async function attempt(step: () => void | Promise<void>): Promise<Failure[]> {
+  try {
+    await step()
+    return []
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    return [error]
+  }
+}
+
+async function writeStatus({ platform, epochMs }: World, observed: Observed, plan: Plan, now: number): Promise<void> {
+  const status = statusOf(observed, plan, { now, nowIso: new Date(epochMs()).toISOString() })
+  if (status !== null) await platform.writeStatus(observed.name, status)
 }
 
 async function applyAction(world: World, observed: Observed, action: Action): Promise<void> {
   const { platform, store, publisher } = world
   switch (action.kind) {
     case 'fetch-model':
-      return store.fetch(action.file)
+      return store.fetch(action.file, observed.name)
     case 'start-worker':
       return startWorker(world, observed, action.restart)
     case 'drain-worker':
@@ -117,7 +130,7 @@ async function startWorker(world: World, { name, desired }: Observed, restart: b
   // The file has gone since it was seen: the store now says so, and the next plan fetches it again.
   if (file !== null && modelPath === null) return
   if (restart) world.onRestart(name)
-  world.platform.startWorker({ deployment: name, revision, spec, modelPath })
+  await world.platform.startWorker({ deployment: name, revision, spec, modelPath, draftPath: null })
 }
 
 function logAction(world: World, name: DeploymentName, action: Action): void {

@@ -14,6 +14,7 @@ import {
   type ModelFile,
   scaleOf,
 } from '#contracts/resources/modelDeployment.ts'
+import type { RevisionHistory } from './revision.ts'
 
 /** What should be, from the resource. */
 export interface Desired {
@@ -79,6 +80,7 @@ export interface Observed {
   readonly busConnectedSince: number | null
   readonly published: ModelRecord | null
   readonly status: ModelDeploymentStatus | null
+  readonly history: RevisionHistory
   /** Why the newest edit of the resources was not taken; empty when it was. */
   readonly resourceProblems: readonly string[]
   /** Folded from the routers. */

@@ -4,9 +4,33 @@
  * (names, queue bounds) is not in it.
  */
 import { createHash } from 'node:crypto'
+import * as z from 'zod'
 import { Revision } from '#contracts/ids.ts'
-import type { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
+import { limits } from '#contracts/limits.ts'
+import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import { modelFileOf } from './observed.ts'
+
+/** One revision that a deployment has had, with everything that is needed to go back to it. */
+export const RevisionEntry = z.object({
+  revision: Revision,
+  spec: ModelDeploymentSpec,
+  /** When it was first asked for; ISO 8601, for people. */
+  createdAt: z.string(),
+  /** `current`: the newest, still on trial. `good`: it was fully rolled out once. `failed`: given up. */
+  state: z.enum(['current', 'good', 'failed']),
+  /** Why it failed; empty otherwise. */
+  message: z.string().default(''),
+})
+export type RevisionEntry = z.infer<typeof RevisionEntry>
+
+/** Newest first, at most `limits.operator.revisionsMax`. A platform stores it as JSON and decides nothing by it. */
+export type RevisionHistory = readonly RevisionEntry[]
+
+/** What a platform stored. Entries that this version does not understand are left out: they cannot be started either. */
+export function parseHistory(stored: unknown): RevisionHistory {
+  if (!Array.isArray(stored)) return []
+  return stored.flatMap((entry) => RevisionEntry.safeParse(entry).data ?? []).slice(0, limits.operator.revisionsMax)
+}
 
 export function revisionOf(spec: ModelDeploymentSpec): Revision {
   const { engine, compression, slo } = spec

@@ -38,6 +38,7 @@ export function observedOf(fields: Partial<Observed> = {}): Observed {
     busConnectedSince: 0,
     published: null,
     status: null,
+    history: [],
     resourceProblems: [],
     sloGoodput: null,
     url: 'http://127.0.0.1:8080',

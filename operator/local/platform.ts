@@ -10,6 +10,7 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
 import { type Crashes, type Desired, modelFileOf } from '../core/observed.ts'
+import type { RevisionHistory } from '../core/revision.ts'
 import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
 import type { Heard } from '../reports.ts'
 import { desiredOf, type Known, merge } from './desired.ts'
@@ -35,6 +36,8 @@ interface Memory {
   crashes: Crashes | null
   restarts: number
   status: ModelDeploymentStatus | null
+  /** In memory is enough: local workers end with their operator. */
+  history: RevisionHistory
 }
 
 export class LocalPlatform implements Platform {
@@ -97,8 +100,13 @@ export class LocalPlatform implements Platform {
       crashes: memory?.crashes ?? null,
       restarts: memory?.restarts ?? 0,
       status: memory?.status ?? null,
+      history: memory?.history ?? [],
       problems: this.#problems,
     }
+  }
+
+  upkeep(): void {
+    // Nothing stands beside a process.
   }
 
   startWorker(order: WorkerOrder): void {
@@ -117,6 +125,10 @@ export class LocalPlatform implements Platform {
 
   writeStatus(name: DeploymentName, status: ModelDeploymentStatus): void {
     this.#remember(name).status = status
+  }
+
+  writeHistory(name: DeploymentName, history: RevisionHistory): void {
+    this.#remember(name).history = history
   }
 
   forget(name: DeploymentName): void {
@@ -174,7 +186,7 @@ export class LocalPlatform implements Platform {
   }
 
   #remember(name: DeploymentName): Memory {
-    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, status: null }
+    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, status: null, history: [] }
     this.#memory.set(name, memory)
     return memory
   }
