@@ -3,11 +3,10 @@ import { operatorConfigVariable, workerNatsPasswordVariable } from '#contracts/o
 import { natsPasswordVariable } from '#contracts/workerConfig.ts'
 import { readSettings } from './config.ts'
 
+const local = { kind: 'local', resources: 'examples', stateDir: '/state', cacheDir: '/cache' }
 const config = {
-  resources: 'examples',
+  platform: local,
   nats: { url: 'nats://127.0.0.1:4222', user: 'operator' },
-  stateDir: '/state',
-  cacheDir: '/cache',
   routerUrl: 'http://127.0.0.1:8080',
 }
 const environment = {
@@ -22,20 +21,22 @@ test('defaults are filled in, and the worker is the one of this checkout', () =>
   const settings = readSettings(environment, '/usr/bin/node')
   expect(settings.config).toMatchObject({
     workerNatsUser: 'worker',
-    offline: false,
+    platform: { offline: false },
     http: { host: '127.0.0.1', port: 0 },
   })
   expect(settings.processes).toMatchObject({ node: '/usr/bin/node', workerPassword: 'worker-secret' })
-  expect(settings.processes.workerMain).toMatch(/gpu-worker\/main\.ts$/)
+  expect(settings.processes?.workerMain).toMatch(/gpu-worker\/main\.ts$/)
   expect(settings.sources).toEqual({ huggingFaceEndpoint: 'https://huggingface.co', huggingFaceToken: 'hub-secret' })
 })
 
 test('workers inherit the environment without the secrets', () => {
-  expect(readSettings(environment, 'node').processes.environment).toEqual({ PATH: '/bin' })
+  expect(readSettings(environment, 'node').processes?.environment).toEqual({ PATH: '/bin' })
 })
 
 test('every mistake is named at once, and no value is shown', () => {
-  const broken = { [operatorConfigVariable]: JSON.stringify({ ...config, extra: 'x', stateDir: 7 }) }
+  const broken = {
+    [operatorConfigVariable]: JSON.stringify({ ...config, extra: 'x', platform: { ...local, stateDir: 7 } }),
+  }
   expect(() => readSettings(broken, 'node')).toThrow(
     /NATS_PASSWORD is not set\n.*WORKER_NATS_PASSWORD is not set\n.*stateDir: .*\n.*extra/s,
   )

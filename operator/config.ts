@@ -45,14 +45,14 @@ export function readSettings(environment: Environment, execPath: string): Settin
   }
   const natsPassword = required(natsPasswordVariable)
   const parsed = OperatorConfig.safeParse(parseJson(required(operatorConfigVariable)))
+  // In a cluster workers get theirs from a Secret, and the operator does not know it.
+  const workerPassword = parsed.data?.platform.kind === 'kubernetes' ? '' : required(workerNatsPasswordVariable)
   if (!parsed.success) {
     const lines = parsed.error.issues.map(
       (issue) => `${operatorConfigVariable}.${issue.path.join('.')}: ${issue.message}`,
     )
     problems.push(...lines)
   }
-  // In a cluster workers get theirs from a Secret, and the operator does not know it.
-  const workerPassword = parsed.data?.platform.kind === 'kubernetes' ? '' : required(workerNatsPasswordVariable)
   if (!parsed.success || problems.length > 0) throw new Failure('invalid-configuration', problems.join('\n'))
   const config = parsed.data
   return Object.freeze({

@@ -1,25 +1,18 @@
 /**
- * The operator as a whole: wires platform, models, NATS and queue together, and ends them in order.
+ * The operator as a whole: wires the place it runs in, NATS and the queues together, and ends them in order.
  *
- * Events only put a name into the queue; everything happens in the reconcile. On shutdown every deployment is treated as
- * deleted, so that the same planner drains the workers, removes their records and kills what does not end.
+ * Events only put a name into the queue; everything happens in the reconcile.
  */
-import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName, WorkerId } from '#contracts/ids.ts'
-import { limits } from '#contracts/limits.ts'
 import type { OperatorStatus } from '#contracts/operatorStatus.ts'
-import { type Clock, delay } from '#runtime/clock.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import type { NatsBus } from '#runtime/nats.ts'
 import { ensureBuckets } from '#runtime/natsBuckets.ts'
 import type { Settings } from './config.ts'
-import { LocalPlatform } from './local/platform.ts'
-import { type FileWatch, readFiles, watchFiles } from './local/resourceFiles.ts'
-import { readResources, type Resources } from './local/resources.ts'
-import { WorkerLog } from './local/workerLog.ts'
+import type { Hosting } from './hosting.ts'
 import { createOperatorMetrics, Gauges, type OperatorMetrics } from './metrics.ts'
-import { type ModelStore, openModelStore } from './models/store.ts'
 import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
 import { createKeysQueue, createReconcileQueue } from './queues.ts'
@@ -37,62 +30,62 @@ export interface OperatorPorts {
   readonly log: Log
 }
 
+/** Opens the place to work in; it may already listen to the reports, and counts what it fetches. */
+export type OpenHosting = (parts: { reports: Reports; metrics: OperatorMetrics }) => Promise<Hosting>
+
 export interface Operator {
   readonly metrics: OperatorMetrics
   status(): OperatorStatus
   /** Brings the gauges up to date; called before the metrics page is written. */
   updateGauges(): void
   ready(): boolean
-  /** Drains every worker, cleans up what it published and closes the bus. Bounded by the drain grace. */
+  /** Ends what ends with the operator, cleans up what it published for it and closes the bus. Bounded by the drain grace. */
   stop(): Promise<void>
 }
 
-/** Throws `Failure('invalid-configuration')` with one line per mistake where the resources cannot be read. */
-export async function startOperator(ports: OperatorPorts): Promise<Operator> {
-  const { settings, bus, clock, log } = ports
-  const resources = await readAll(settings.config.resources)
-  const running = await assemble(ports)
-  await ensureBuckets(bus)
-  await Promise.all([running.publisher.open(), running.reports.attach(bus)])
-  // Keys before models: a router that knows a model but no key is open to everybody.
-  running.publisher.setKeys(resources.apiKeys)
-  await running.publisher.syncKeys()
-  running.platform.setResources(resources)
+/** Throws what `open` throws; before that nothing has been published. */
+export async function startOperator(
+  ports: OperatorPorts,
+  open: OpenHosting,
+  metrics: OperatorMetrics = createOperatorMetrics(),
+): Promise<Operator> {
+  const running = await assemble(ports, open, metrics)
+  const { publisher, reports, hosting } = running
+  await ensureBuckets(ports.bus)
+  await Promise.all([publisher.open(), reports.attach(ports.bus)])
   connectEvents(running, ports)
-  const watch = await watchFiles(settings.config.resources, { clock, log, onChange: () => void reread(running, ports) })
-  return operatorOf(running, watch, ports)
+  await hosting.begin({ onApiKeys: () => takeKeys(running) })
+  // Keys before models: a router that knows a model but no key is open to everybody.
+  publisher.setKeys(hosting.apiKeys())
+  await publisher.syncKeys()
+  beginWork(running, ports)
+  return operatorOf(running, ports)
 }
 
 interface Running {
-  readonly platform: LocalPlatform
-  readonly store: ModelStore
+  readonly hosting: Hosting
   readonly publisher: Publisher
   readonly reports: Reports
   readonly queue: Queue<DeploymentName>
   readonly keysQueue: Queue<'keys'>
   readonly metrics: OperatorMetrics
   readonly world: World
+  readonly timers: Timer[]
+  /** The first sync of the API keys is through: from now on deployments are reconciled. */
+  working: boolean
   stopping: boolean
 }
 
-async function assemble(ports: OperatorPorts): Promise<Running> {
+async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: OperatorMetrics): Promise<Running> {
   const { settings, bus, clock, random, log } = ports
-  const metrics = createOperatorMetrics()
-  const reports = new Reports({ clock, log, onChange: (name) => queue.add(name) })
+  const reports = new Reports({ clock, log, onChange: (name) => add(name) })
+  const hosting = await open({ reports, metrics })
+  const { platform, store } = hosting
   const publisher = new Publisher({
     bus,
     log,
-    onListed: (bucket) => (bucket === 'keys' ? keysQueue.add('keys') : addAll()),
+    onListed: (bucket) => (bucket === 'keys' ? keysQueue.add('keys') : addAll(running)),
   })
-  const store = await openModelStore({
-    ...ports,
-    cacheDir: settings.config.cacheDir,
-    settings: settings.sources,
-    offline: settings.config.offline,
-    onFetched: (result) => metrics.downloads.inc({ result }),
-    onFreshBytes: (bytes) => metrics.downloadBytes.inc({}, bytes),
-  })
-  const platform = createPlatform(ports, reports)
   const world: World = {
     ...ports,
     platform,
@@ -105,53 +98,54 @@ async function assemble(ports: OperatorPorts): Promise<Running> {
   }
   const queue = createReconcileQueue(world, metrics, random)
   const keysQueue = createKeysQueue(world, random)
-  const addAll = () => {
-    for (const name of new Set([...platform.names(), ...publisher.names()])) queue.add(name)
+  const running: Running = {
+    ...{ hosting, publisher, reports, queue, keysQueue, metrics, world },
+    timers: [],
+    working: false,
+    stopping: false,
   }
-  return { platform, store, publisher, reports, queue, keysQueue, metrics, world, stopping: false }
+  const add = (name: DeploymentName) => {
+    if (running.working) queue.add(name)
+  }
+  platform.onChange(add)
+  return running
 }
 
-function createPlatform({ settings, clock, epochMs, random, log }: OperatorPorts, reports: Reports): LocalPlatform {
-  const { config } = settings
-  return new LocalPlatform({
-    processes: settings.processes,
-    nats: { url: config.nats.url, workerUser: config.workerNatsUser },
-    cacheDir: config.cacheDir,
-    logLevel: config.logLevel,
-    clock,
-    epochMs,
-    random,
-    workerLog: new WorkerLog(join(config.stateDir, 'workers.log'), log),
-    log,
-    lastHeard: (worker) => reports.of(worker),
-  })
+function addAll({ working, hosting, publisher, queue }: Running): void {
+  if (!working) return
+  for (const name of new Set([...hosting.platform.names(), ...publisher.names()])) queue.add(name)
+}
+
+function takeKeys({ hosting, publisher, keysQueue }: Running): void {
+  publisher.setKeys(hosting.apiKeys())
+  keysQueue.add('keys')
 }
 
 /** Who tells the queue what. */
-function connectEvents(running: Running, { bus, clock, log }: OperatorPorts): void {
-  const { platform, store, publisher, reports, queue, keysQueue } = running
-  const addAll = () => {
-    for (const name of new Set([...platform.names(), ...publisher.names()])) queue.add(name)
-  }
-  platform.onChange((name) => queue.add(name))
-  platform.onWorkerEnd((worker) => {
+function connectEvents(running: Running, { bus, log }: OperatorPorts): void {
+  const { hosting, publisher, reports, keysQueue } = running
+  hosting.platform.onWorkerEnd((worker) => {
     reports.drop(worker)
     void removeRegistration(publisher, worker, log)
   })
-  store.onChange(addAll)
+  hosting.store.onChange(() => addAll(running))
   bus.onState((state) => {
     if (state !== 'connected') return
     // A server that came back without its files has no buckets; routers and workers wait for us to make them.
     ensureBuckets(bus).then(
       () => {
         keysQueue.add('keys')
-        addAll()
+        addAll(running)
       },
       (error: unknown) => log.warn({ error }, 'buckets cannot be checked'),
     )
   })
-  clock.every(limits.operator.resyncMs, addAll)
-  addAll()
+}
+
+function beginWork(running: Running, { clock }: OperatorPorts): void {
+  running.working = true
+  running.timers.push(clock.every(running.hosting.resyncMs, () => addAll(running)))
+  addAll(running)
 }
 
 async function removeRegistration(publisher: Publisher, worker: WorkerId, log: Log): Promise<void> {
@@ -164,62 +158,28 @@ async function removeRegistration(publisher: Publisher, worker: WorkerId, log: L
   }
 }
 
-async function readAll(path: string): Promise<Resources> {
-  const result = readResources(await readFiles(path))
-  if (result.kind === 'read') return result.resources
-  throw new Failure('invalid-configuration', result.problems.join('\n'))
-}
-
-async function reread(running: Running, { settings, log }: OperatorPorts): Promise<void> {
-  try {
-    const resources = await readAll(settings.config.resources)
-    if (running.stopping) return
-    running.publisher.setKeys(resources.apiKeys)
-    running.keysQueue.add('keys')
-    running.platform.setResources(resources)
-    log.info({ deployments: resources.deployments.length, apiKeys: resources.apiKeys.length }, 'resources read')
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    const problems = error.message.split('\n')
-    running.platform.setProblems(problems)
-    log.error({ problems }, 'resources are not taken; the last good state is kept')
-  }
-}
-
-function operatorOf(running: Running, watch: FileWatch, ports: OperatorPorts): Operator {
-  const { platform, queue, metrics, world } = running
+function operatorOf(running: Running, ports: OperatorPorts): Operator {
+  const { hosting, queue, metrics, world } = running
   const startedAt = ports.clock.now()
   const gauges = new Gauges(metrics)
   return {
     metrics,
-    status: () =>
-      operatorStatus(world, {
-        pid: ports.pid,
-        startedAt,
-        resourcesPath: ports.settings.config.resources,
-        problems: platform.problems,
-      }),
+    status: () => {
+      const { path, problems } = hosting.source
+      return operatorStatus(world, { pid: ports.pid, startedAt, resourcesPath: path, problems })
+    },
     updateGauges: () => gauges.update(world, queue.depth),
     ready: () => !running.stopping && ports.bus.state === 'connected',
-    stop: () => stop(running, watch, ports),
+    stop: () => stop(running, ports),
   }
 }
 
-/** What is allowed beyond the drain grace: for killing what did not end, and for the last writes. */
-const stopMarginMs = 1_500
-const stopPollMs = 50
-
-async function stop(running: Running, watch: FileWatch, { settings, bus, clock, log }: OperatorPorts): Promise<void> {
-  const { platform, publisher, store, queue, keysQueue } = running
+async function stop(running: Running, { bus }: OperatorPorts): Promise<void> {
+  const { hosting, publisher, queue, keysQueue, timers } = running
   running.stopping = true
-  watch.close()
-  await store.close()
-  platform.setResources({ deployments: [], apiKeys: [] })
-  const deadline = clock.now() + settings.config.drainGraceMs + stopMarginMs
-  const isClean = () => platform.workersRunning === 0 && (publisher.names().length === 0 || bus.state !== 'connected')
-  while (!isClean() && clock.now() < deadline) await delay(clock, stopPollMs)
-  if (!isClean()) log.warn({ workers: platform.workersRunning }, 'not everything ended in time; it is killed')
-  platform.killAll()
+  await hosting.stop(() => publisher.names().length === 0 || bus.state !== 'connected')
+  for (const timer of timers) timer.cancel()
   await Promise.all([queue.stop(), keysQueue.stop()])
+  await hosting.close()
   await bus.close()
 }

@@ -1,5 +1,6 @@
 /** How each process of a local instance is started: program, arguments, environment, log. */
 import { join } from 'node:path'
+import type * as z from 'zod'
 import { type OperatorConfig, operatorConfigVariable, workerNatsPasswordVariable } from '#contracts/operatorConfig.ts'
 import type { Role } from '#contracts/permissions.ts'
 import { type RouterConfig, routerConfigVariable, routerNodeFlags } from '#contracts/routerConfig.ts'
@@ -51,15 +52,18 @@ export function natsCommand(settings: LocalSettings, paths: InstancePaths): Part
 
 export function operatorCommand(settings: LocalSettings, paths: InstancePaths): PartCommand {
   const config = {
-    resources: settings.resources,
+    platform: {
+      kind: 'local',
+      resources: settings.resources,
+      stateDir: paths.folder,
+      cacheDir: settings.config.cacheDir,
+    },
     nats: { url: natsUrl(settings), user: 'operator' },
     workerNatsUser: 'worker',
-    stateDir: paths.folder,
-    cacheDir: settings.config.cacheDir,
     http: { host: '127.0.0.1', port: settings.operatorPort },
     routerUrl: settings.url,
     logLevel: settings.logLevel,
-  } satisfies Partial<OperatorConfig>
+  } satisfies z.input<typeof OperatorConfig>
   return ours('operator', settings, paths, {
     [operatorConfigVariable]: JSON.stringify(config),
     [natsPasswordVariable]: settings.passwords.operator,

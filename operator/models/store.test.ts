@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
+import { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { silentLog } from '#runtime/log.ts'
 import { createFakeClock, type FakeClock } from '#test/simulate/fakeClock.ts'
@@ -12,6 +13,7 @@ import type { ModelState } from '../core/observed.ts'
 import { type ModelStore, type ModelStoreOptions, openModelStore } from './store.ts'
 import { type Misbehaviour, serveContent } from './testServer.ts'
 
+const owner = DeploymentName.parse('smol')
 const content = randomBytes(3_000_000)
 const sha256 = createHash('sha256').update(content).digest('hex')
 const from = (...sources: string[]): ModelFile => ({ source: sources[0] ?? '', mirrors: sources.slice(1), sha256 })
@@ -42,7 +44,7 @@ const openStore = (options: Partial<ModelStoreOptions> = {}): Promise<ModelStore
 
 /** Fetches and lets time pass (for the waits between attempts) until there is a result. */
 async function fetched(store: ModelStore, file: ModelFile): Promise<ModelState> {
-  store.fetch(file)
+  store.fetch(file, owner)
   while (store.stateOf(file).kind === 'fetching') {
     await new Promise(setImmediate)
     clock.advanceNow(5)
@@ -70,8 +72,8 @@ test('two deployments and two processes that want one content download it once',
   const first = await openStore()
   const second = await openStore({ pid: process.ppid })
   const file = from(server.url)
-  first.fetch(file)
-  first.fetch(file)
+  first.fetch(file, owner)
+  first.fetch(file, owner)
   expect(await fetched(second, file)).toEqual(ready)
   expect(await fetched(first, file)).toEqual(ready)
   expect(server.ranges).toEqual(['-'])
@@ -96,7 +98,7 @@ describe('a download that is interrupted', () => {
   test('is resumed by the next process, from another mirror', async () => {
     await using broken = await serveContent(content, { pauseAfterBytes: 1_000_000 })
     const first = await openStore()
-    first.fetch(from(broken.url))
+    first.fetch(from(broken.url), owner)
     while ((await stat(cachedFile(`${sha256}.part`)).catch(() => null)) === null) await new Promise(setImmediate)
     while ((await stat(cachedFile(`${sha256}.part`))).size < 1_000_000) await new Promise(setImmediate)
     await first.close()
@@ -230,7 +232,7 @@ test('while it is fetched the state tells how far it is', async () => {
   await using server = await serveContent(content, { pauseAfterBytes: 1_000_000 })
   const store = await openStore()
   const file = from(server.url)
-  store.fetch(file)
+  store.fetch(file, owner)
   const seen = () => store.stateOf(file)
   for (let state = seen(); state.kind === 'fetching' && state.bytes < 1_000_000; state = seen())
     await new Promise(setImmediate)

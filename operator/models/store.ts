@@ -5,6 +5,7 @@
  * Whoever reads a state gets a value; changes are announced, progress is not (it is read when somebody looks).
  */
 import { Failure } from '#contracts/failure.ts'
+import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
@@ -19,8 +20,8 @@ import type { SourceSettings } from './sources.ts'
 
 export interface ModelStore {
   stateOf(file: ModelFile): ModelState
-  /** Starts fetching unless it is cached or already being fetched; resolves at once. */
-  fetch(file: ModelFile): void
+  /** Starts fetching (for this deployment, or for nobody in particular) unless it is there or already being fetched; does not wait for its end. */
+  fetch(file: ModelFile, deployment?: DeploymentName): void | Promise<void>
   /** The verified file, looked at now; null (and the state `absent`) where it has gone or changed since. */
   confirm(file: ModelFile): Promise<string | null>
   onChange(handler: (sha256: string) => void): void

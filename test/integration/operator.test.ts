@@ -72,7 +72,7 @@ describe.skipIf(program === null)('an operator process', () => {
     await server.stop()
   })
 
-  const start = async (text: string, overrides: Partial<OperatorConfig> = {}): Promise<Instance> => {
+  const start = async (text: string, overrides: Overrides = {}): Promise<Instance> => {
     const instance = await startInstance(server, text, overrides)
     instances.push(instance)
     return instance
@@ -258,22 +258,28 @@ stringData: { key: sk-0123456789abcdef, tenant: team-a }
   })
 })
 
+type Overrides = Partial<Omit<OperatorConfig, 'platform'>> & { readonly workerMain?: string }
+
 async function spawnOperator(
   server: NatsServer,
   folder: string,
   text: string,
-  overrides: Partial<OperatorConfig>,
+  overrides: Overrides,
 ): Promise<ChildProcess> {
   const resources = join(folder, 'resources.yaml')
   await writeFile(resources, text)
+  const { workerMain = fixture, ...rest } = overrides
   const config = {
-    resources,
+    platform: {
+      kind: 'local',
+      resources,
+      stateDir: join(folder, 'state'),
+      cacheDir: join(folder, 'cache'),
+      workerMain,
+    },
     nats: { url: server.url, user: 'operator' },
-    stateDir: join(folder, 'state'),
-    cacheDir: join(folder, 'cache'),
     routerUrl: 'http://127.0.0.1:8080',
-    workerMain: fixture,
-    ...overrides,
+    ...rest,
   }
   return spawn(process.execPath, [main], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -286,7 +292,7 @@ async function spawnOperator(
   })
 }
 
-async function startInstance(server: NatsServer, text: string, overrides: Partial<OperatorConfig>): Promise<Instance> {
+async function startInstance(server: NatsServer, text: string, overrides: Overrides): Promise<Instance> {
   const folder = await mkdtemp(join(tmpdir(), 'paceline-operator-'))
   const port = await freePort()
   const child = await spawnOperator(server, folder, text, { http: { host: '127.0.0.1', port }, ...overrides })
