@@ -1,0 +1,65 @@
+/** The API server's audit log: who asked for what, when, and what the answer was. */
+import { existsSync, readFileSync } from 'node:fs'
+import * as z from 'zod'
+
+const Line = z.object({
+  auditID: z.string(),
+  verb: z.string(),
+  requestURI: z.string(),
+  user: z.object({ username: z.string() }),
+  userAgent: z.string().optional(),
+  objectRef: z
+    .object({
+      resource: z.string().optional(),
+      subresource: z.string().optional(),
+      namespace: z.string().optional(),
+      name: z.string().optional(),
+    })
+    .optional(),
+  responseStatus: z.object({ code: z.number().optional() }).optional(),
+  requestReceivedTimestamp: z.string(),
+  stageTimestamp: z.string(),
+  annotations: z.record(z.string(), z.string()).optional(),
+})
+
+export interface AuditEntry {
+  readonly id: string
+  readonly verb: string
+  readonly user: string
+  readonly agent: string
+  /** `pods`, `modeldeployments/status`, … */
+  readonly resource: string
+  readonly namespace: string
+  readonly name: string
+  readonly code: number
+  readonly uri: string
+  readonly receivedAt: Date
+  readonly answeredAt: Date
+}
+
+export const writes: readonly string[] = ['create', 'update', 'patch', 'delete', 'deletecollection']
+
+export function readAudit(path: string): AuditEntry[] {
+  if (!existsSync(path)) return []
+  const lines = readFileSync(path, 'utf8').split('\n')
+  // The last line may still be being written.
+  const complete = lines.slice(0, -1)
+  return complete.map((line) => entryOf(Line.parse(JSON.parse(line))))
+}
+
+function entryOf(line: z.infer<typeof Line>): AuditEntry {
+  const { resource = '', subresource, namespace = '', name = '' } = line.objectRef ?? {}
+  return {
+    id: line.auditID,
+    verb: line.verb,
+    user: line.user.username,
+    agent: line.userAgent ?? '',
+    resource: subresource === undefined ? resource : `${resource}/${subresource}`,
+    namespace,
+    name,
+    code: line.responseStatus?.code ?? 0,
+    uri: line.requestURI,
+    receivedAt: new Date(line.requestReceivedTimestamp),
+    answeredAt: new Date(line.stageTimestamp),
+  }
+}
