@@ -15,7 +15,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [
-      project('unit', 0, ['{contracts,algorithms,runtime,operator,router,gpu-worker,cli}/**/*.test.ts']),
+      project('unit', 0, ['{contracts,algorithms,runtime,operator,router,gpu-worker,cli,charts,images}/**/*.test.ts']),
       project('tidy', 0, ['test/tidy/**/*.test.ts']),
       project('simulate', 1, ['test/simulate/**/*.test.ts'], { testTimeout: 60_000 }),
       project('behaviour', 2, ['test/behaviour/**/*.test.ts'], { testTimeout: 120_000, fileParallelism: false }),

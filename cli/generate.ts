@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Context } from './context.ts'
 import { parseFlags } from './flags.ts'
+import { chartFiles } from './generate/chartFiles.ts'
 import { failuresPage } from './generate/failuresPage.ts'
 import { limitsPage } from './generate/limitsPage.ts'
 import { metricsPage } from './generate/metricsPage.ts'
@@ -13,6 +14,7 @@ import { resourcesPage } from './generate/resourcesPage.ts'
 
 /** Path from the root → how its text is made. */
 const pages: Readonly<Record<string, (root: string) => string>> = {
+  ...chartFiles,
   'docs/reference/failures.md': failuresPage,
   'docs/reference/limits.md': limitsPage,
   'docs/reference/metrics.md': metricsPage,

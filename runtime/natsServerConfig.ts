@@ -36,14 +36,15 @@ export function natsServerConfig(options: NatsServerOptions): string {
     '  max_memory_store: 64MB',
     '  max_file_store: 1GB',
     '}',
-    'authorization {',
-    '  users: [',
-    ...(Object.keys(permissions) as Role[]).flatMap((role) => userLines(role, options.passwords[role])),
-    '  ]',
-    '}',
-    '',
+    natsUsers((role) => quote(options.passwords[role])),
   ]
   return lines.join('\n')
+}
+
+/** One user per role. `password` gives a value of the configuration: a quoted string, or a variable as the chart has it. */
+export function natsUsers(password: (role: Role) => string): string {
+  const users = (Object.keys(permissions) as Role[]).flatMap((role) => userLines(role, password(role)))
+  return ['authorization {', '  users: [', ...users, '  ]', '}', ''].join('\n')
 }
 
 function userLines(role: Role, password: string): string[] {
@@ -51,7 +52,7 @@ function userLines(role: Role, password: string): string[] {
   return [
     '    {',
     `      user: ${quote(role)}`,
-    `      password: ${quote(password)}`,
+    `      password: ${password}`,
     '      permissions: {',
     `        publish: { allow: [${publish.map(quote).join(', ')}] }`,
     `        subscribe: { allow: [${subscribe.map(quote).join(', ')}] }`,

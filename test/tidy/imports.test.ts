@@ -12,7 +12,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   operator: ['contracts', 'algorithms', 'runtime', 'operator'],
   router: ['contracts', 'algorithms', 'runtime', 'router'],
   'gpu-worker': ['contracts', 'algorithms', 'runtime', 'gpu-worker'],
-  cli: ['contracts', 'algorithms', 'runtime', 'operator', 'router', 'gpu-worker', 'cli'],
+  charts: ['contracts', 'runtime', 'charts'],
+  images: ['contracts', 'runtime', 'images'],
+  cli: ['contracts', 'algorithms', 'runtime', 'operator', 'router', 'gpu-worker', 'charts', 'images', 'cli'],
 }
 
 const partOf = (path: string) => path.split('/')[0] ?? ''
@@ -46,7 +48,7 @@ describe('imports', () => {
     const wrong = broken(product, (file, { path, specifier }) => {
       if (path === null || path === 'package.json') return false
       const isOwn = partOf(path) === partOf(file.path)
-      const isPart = ['operator', 'router', 'gpu-worker'].includes(partOf(path))
+      const isPart = ['operator', 'router', 'gpu-worker', 'charts', 'images'].includes(partOf(path))
       return specifier.startsWith('#') ? isOwn : !isOwn && !(partOf(file.path) === 'cli' && isPart)
     })
     expect(wrong).toEqual([])

@@ -57,7 +57,7 @@ describe('packages', () => {
   })
 
   test('of production are not development packages', () => {
-    const shipped = sources.filter((file) => !file.isTest && !file.path.startsWith('cli/'))
+    const shipped = sources.filter((file) => !file.isTest && !/^(cli|charts|images)\//.test(file.path))
     const names = shipped.flatMap((file) =>
       file.imports.filter(({ isType }) => !isType).map(({ specifier }) => packageOf(specifier)),
     )

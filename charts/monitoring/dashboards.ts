@@ -1,0 +1,14 @@
+/** All dashboards, as the files of the chart. */
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { operatorDashboard } from './operator.ts'
+import { overview } from './overview.ts'
+import { pair } from './pair.ts'
+
+/** File name → dashboard. */
+export const dashboards: Readonly<Record<string, Dashboard>> = {
+  'overview.json': overview,
+  'pair.json': pair,
+  'operator.json': operatorDashboard,
+}
+
+export const dashboardText = (dashboard: Dashboard): string => `${JSON.stringify(dashboard, null, 2)}\n`
