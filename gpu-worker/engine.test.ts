@@ -114,6 +114,57 @@ describe('batches', () => {
   })
 })
 
+describe('brief steps', () => {
+  /** Runs what is brief before it returns, as llama.cpp does; `slow` is a step during which the clock jumps. */
+  function holding(options: { stepMs: number; slowStep?: number }) {
+    const brief: boolean[] = []
+    let told = 0
+    const untoldAt: number[] = []
+    const stand: Stand = new Stand({
+      simulated: { stepMs: 1, rowMs: 0 },
+      wrap: (runner) => {
+        const decode = runner.decode.bind(runner)
+        runner.decode = async (spans, { isBrief } = { isBrief: false }) => {
+          brief.push(isBrief)
+          if (isBrief) untoldAt.push(told - stand.events().length)
+          const result = await decode(spans)
+          told = stand.events().length + 1
+          const decodeMs = brief.length === options.slowStep ? 500 : options.stepMs
+          return result.kind === 'decoded' ? { ...result, decodeMs } : result
+        }
+        return Object.assign(runner, { briefMsMax: 24 })
+      },
+    })
+    return { stand, brief, untoldAt }
+  }
+
+  test('are those without a prompt, and everything is told before one starts', async () => {
+    const { stand, brief, untoldAt } = holding({ stepMs: 5 })
+    const id = stand.send({ sampling: sampling({ maxTokens: 40 }) })
+    await stand.end(id)
+    expect(brief[0]).toBe(false)
+    expect(brief.slice(2).every(Boolean)).toBe(true)
+    expect(Math.max(...untoldAt)).toBeLessThanOrEqual(0)
+    expect(stand.tokens(id)).toHaveLength(40)
+    expectAllEnded(stand, [id])
+  })
+
+  test('are none where they are expected to take long', async () => {
+    const { stand, brief } = holding({ stepMs: 60 })
+    const id = stand.send({ sampling: sampling({ maxTokens: 200 }) })
+    await stand.end(id)
+    expect(brief.slice(-20)).toEqual(Array(20).fill(false))
+  })
+
+  test('pause after one that took far longer than expected', async () => {
+    const { stand, brief } = holding({ stepMs: 5, slowStep: 20 })
+    const id = stand.send({ sampling: sampling({ maxTokens: 60 }) })
+    await stand.end(id)
+    expect(brief[19]).toBe(true)
+    expect(brief.slice(20).some(Boolean)).toBe(false)
+  })
+})
+
 describe('prefixes', () => {
   const chat = (...contents: string[]): Dispatch['work'] => ({
     kind: 'chat',

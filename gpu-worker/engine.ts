@@ -2,14 +2,15 @@
  * The engine loop: plan → draft → decode → verify → commit → emit. The only caller of the runner's `decode`.
  *
  * One decode per step holds the rows of every running sequence and a share of the waiting prompts. The text and messages of a step
- * are made while the next one computes; only choosing tokens stands between two decodes. Requests and cancels come in at any
+ * are made while the next one computes on another thread; a brief step is computed on this one instead, because the hand-over would
+ * cost more than it saves, with one turn of the event loop between two of them. Requests and cancels come in at any
  * time and take effect between two steps. A fault of one request ends that request; a fault of a decode ends those that were in it.
  * Every accepted job gets exactly one `final`, and afterwards nothing of it is left: no slot, no grammar, no timer.
  */
 import { Failure } from '#contracts/failure.ts'
 import type { DispatchId } from '#contracts/ids.ts'
 import type { Cancel, Outcome } from '#contracts/messages.ts'
-import type { Clock } from '#runtime/clock.ts'
+import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
 import { advance, loseCells } from './core/sequence.ts'
@@ -48,6 +49,13 @@ export interface IdleWork {
 /** Idle work starts after this much rest, so that it does not stand in the way of the next request of a conversation. */
 const restMsMin = 250
 
+/**
+ * A neighbour on the same CPUs can make a step a hundred times longer than expected, and a worker that says nothing for seconds is
+ * given up. After a step of this length none holds the event loop for a while, so the next one cannot do it again.
+ */
+const overrunMsMin = 100
+const overrunPauseMs = 5_000
+
 /** Prompt tokens of one step while nothing else runs: one micro-batch of llama.cpp; more would only delay who comes next. */
 const idleChunkTokensMax = 512
 
@@ -64,6 +72,8 @@ export class Engine {
   readonly #idleWaiters: (() => void)[] = []
   #inStep: readonly Span[] | null = null
   #isStopped = false
+  /** When steps may hold the event loop again. */
+  #briefFrom = 0
   #wake = Promise.withResolvers<void>()
 
   constructor(options: EngineOptions) {
@@ -107,14 +117,33 @@ export class Engine {
 
   /** Runs until `stop`. Rejects only with a bug. */
   async run(): Promise<void> {
+    let isHolding = false
     while (!this.#isStopped) {
+      if (isHolding) await this.#breathe()
       const step = this.#draft(this.#plan())
-      const decoding = step.length === 0 ? null : this.#decode(step)
-      this.#emit()
+      const isBrief = this.#isBrief(step)
+      if (isBrief && !isHolding) await this.#breathe()
+      isHolding = isBrief
+      const decoding = step.length === 0 ? null : this.#decode(step, isBrief)
+      if (!isBrief) this.#emit()
       if (decoding !== null) this.#commit(step, await decoding)
       else if (this.#o.embeddings.size === 0) await this.#rest()
       if (this.#o.embeddings.size > 0) await this.#o.embeddings.runSlice()
     }
+  }
+
+  /** Short enough to hold the event loop for: it saves the hand-over to another thread and back. */
+  #isBrief(step: readonly Span[]): boolean {
+    const { clock, runner, pace } = this.#o
+    if (runner.briefMsMax === 0 || step.length === 0 || step.some(({ count }) => count > 1)) return false
+    return clock.now() >= this.#briefFrom && pace.predictStepMs(shapeOf(step)) <= runner.briefMsMax
+  }
+
+  /** Before the event loop is held: what there is to tell goes out, and what has come in is taken. */
+  async #breathe(): Promise<void> {
+    this.#sweep()
+    this.#emit()
+    await nextTurn()
   }
 
   async #rest(): Promise<void> {
@@ -138,7 +167,7 @@ export class Engine {
   #plan(): SpanPlan[] {
     const { clock, jobs, meter, placement, runner } = this.#o
     const startedAt = clock.now()
-    for (const job of jobs.sweep(startedAt)) this.#untold.add(job)
+    this.#sweep()
     jobs.fillSlots(startedAt)
     jobs.closeHole()
     const spans = planSpans(placement.views(), {
@@ -150,6 +179,10 @@ export class Engine {
     })
     if (spans.length > 0) meter.phase('plan', clock.now() - startedAt)
     return spans
+  }
+
+  #sweep(): void {
+    for (const job of this.#o.jobs.sweep(this.#o.clock.now())) this.#untold.add(job)
   }
 
   #draft(plans: readonly SpanPlan[]): Span[] {
@@ -165,10 +198,10 @@ export class Engine {
   }
 
   /** A `Failure` of the runner is a result like any other. */
-  async #decode(step: readonly Span[]): Promise<StepResult> {
+  async #decode(step: readonly Span[], isBrief: boolean): Promise<StepResult> {
     this.#inStep = step
     try {
-      return await this.#o.runner.decode(step.map(batchSpan))
+      return await this.#o.runner.decode(step.map(batchSpan), { isBrief })
     } catch (failure) {
       if (failure instanceof Failure) return { kind: 'failed', failure }
       throw failure
@@ -207,6 +240,7 @@ export class Engine {
       if (span.samples) row += 1 + span.draftTokens.length
     }
     const now = clock.now()
+    if (decodeMs > overrunMsMin) this.#briefFrom = now + overrunPauseMs
     pace.stepped({ ...shape, decodeMs, gained, draftAccepted }, now)
     meter.step(shape.rows + shape.promptTokens)
     meter.phase('decode', decodeMs)

@@ -72,13 +72,18 @@ export interface ModelRunner extends AsyncDisposable {
   isEndOfGeneration(token: number): boolean
   endOfGenerationTokens(): readonly number[]
 
-  /** One step. Runs off the main thread; the event loop stays free. At most `batchTokensMax` tokens. */
-  decode(spans: readonly BatchSpan[]): Promise<DecodeResult>
+  /**
+   * One step of at most `batchTokensMax` tokens. Computes on another thread, so that the event loop stays free; with `isBrief` it
+   * computes before it returns instead, which saves two hand-overs between threads and holds the event loop meanwhile.
+   */
+  decode(spans: readonly BatchSpan[], options?: { readonly isBrief: boolean }): Promise<DecodeResult>
   /** A view of one row of the last decode: valid until the next call of `decode`. May be changed in place. */
   logits(row: number): Float32Array
   /** Ends a running decode early (within a few milliseconds on the CPU; others at its end). */
   abort(): void
   readonly batchTokensMax: number
+  /** Steps expected to take up to this long gain from `isBrief`; 0: this runner has no use for it. */
+  readonly briefMsMax: number
 
   /** Removes the cells of `slot` from `position` on (0: all). */
   truncate(slot: Slot, position: number): void

@@ -45,3 +45,8 @@ export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   signal?.addEventListener('abort', onAbort, { once: true })
   return promise
 }
+
+/** One turn of the event loop: what has arrived is handled, what was written is on its way. Takes no time of any clock. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

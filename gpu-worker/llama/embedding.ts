@@ -67,9 +67,8 @@ export class EmbeddingContext implements Disposable {
     this.#context.truncate(0, 0)
     for (let from = 0; from < tokens.length; from += this.#context.batchTokensMax) {
       const piece = tokens.slice(from, from + this.#context.batchTokensMax)
-      const result = await this.#context.decode([
-        { slot: 0, position: from, tokens: piece, logitsForLast: piece.length },
-      ])
+      const span = { slot: 0, position: from, tokens: piece, logitsForLast: piece.length }
+      const result = await this.#context.decode([span], { isBrief: false })
       if (result !== 'decoded')
         throw new Failure('aborted', `the embedding was ${result}`, { retry: { kind: 'elsewhere' } })
       this.#addRows(sum, { from, rows: piece.length, total: tokens.length })

@@ -105,7 +105,8 @@ export class NativeContext implements Disposable {
     return this.#decoding
   }
 
-  async decode(spans: readonly BatchSpan[]): Promise<NativeDecode> {
+  /** `isBrief`: on this thread, before the call returns. */
+  async decode(spans: readonly BatchSpan[], { isBrief }: { readonly isBrief: boolean }): Promise<NativeDecode> {
     const { symbols } = this.#model.library
     const handle = this.#idle
     this.#threads.use(this.#threadsWanted)
@@ -114,7 +115,8 @@ export class NativeContext implements Disposable {
     this.#decoding = true
     let code: number
     try {
-      code = await callAsync(symbols.decode, handle, this.#batch.struct)
+      const { struct } = this.#batch
+      code = isBrief ? symbols.decode(handle, struct) : await callAsync(symbols.decode, handle, struct)
     } finally {
       this.#decoding = false
     }

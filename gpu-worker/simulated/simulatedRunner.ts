@@ -113,6 +113,8 @@ class SimulatedRunner implements ModelRunner {
     return vocabulary.endOfGeneration
   }
 
+  readonly briefMsMax = 0
+
   async decode(spans: readonly BatchSpan[]): Promise<DecodeResult> {
     this.#assertOpen()
     assert(this.#running === undefined, 'a decode is already running')

@@ -53,6 +53,14 @@ export function rowSuite(open: OpenRunner, kvLayout: 'split' | 'unified'): void 
     empty(runner)
   })
 
+  test('a brief decode gives the same rows', async () => {
+    const expected = await logitsAfter(runner, text.slice(0, 9))
+    await runner.decode([span(0, 0, text.slice(0, 8), 1)], { isBrief: true })
+    await runner.decode([span(0, 8, text.slice(8, 9), 1)], { isBrief: true })
+    expectSame(runner.logits(0), expected)
+    empty(runner)
+  })
+
   test('truncate takes back tokens as if they had never been', async () => {
     const expected = await logitsAfter(runner, [...text.slice(0, 8), ...text.slice(30, 34)])
     await runner.decode([span(0, 0, text.slice(0, 20), 1)])
