@@ -24,6 +24,12 @@ export default defineConfig({
         hookTimeout: 300_000,
         fileParallelism: false,
       }),
+      project('cluster', 4, ['test/cluster/**/*.test.ts'], {
+        testTimeout: 180_000,
+        hookTimeout: 300_000,
+        fileParallelism: false,
+        globalSetup: ['test/cluster/kit/globalSetup.ts'],
+      }),
     ],
   },
 })

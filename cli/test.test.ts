@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { countsOf, needsSetUp } from './test.ts'
+import { countsOf, needsSetUp, projectsIn } from './test.ts'
 
 function report(value: unknown): string {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-report-'))
@@ -27,7 +27,8 @@ test('a run without a report is a failure', () => {
 })
 
 test('only runs that may need tools get them', () => {
-  expect(needsSetUp([])).toBe(true)
-  expect(needsSetUp(['--project', 'unit', '--project=tidy'])).toBe(false)
-  expect(needsSetUp(['--project', 'unit', '--project', 'integration'])).toBe(true)
+  const needs = (...args: string[]) => needsSetUp(projectsIn(args))
+  expect(needs()).toBe(true)
+  expect(needs('--project', 'unit', '--project=tidy')).toBe(false)
+  expect(needs('--project', 'unit', '--project', 'integration')).toBe(true)
 })

@@ -8,14 +8,18 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import type { Context } from './context.ts'
 import { execute } from './execute.ts'
-import { environmentWith, testEnvironment } from './testEnvironment.ts'
+import { clusterEnvironment, environmentWith, testEnvironment } from './testEnvironment.ts'
 
 const needNothing = ['unit', 'tidy', 'simulate']
 
 export async function test(args: readonly string[], context: Context): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-test-'))
   try {
-    const environment = needsSetUp(args) ? await testEnvironment(context) : environmentWith([], context.config)
+    const wanted = projectsIn(args)
+    const environment = {
+      ...(needsSetUp(wanted) ? await testEnvironment(context) : environmentWith([], context.config)),
+      ...(needsCluster(wanted) ? await clusterEnvironment(context) : {}),
+    }
     const report = join(folder, 'report.json')
     const code = await runVitest(args, report, environment, context)
     if (context.interrupts.first.aborted) return 130
@@ -29,13 +33,21 @@ export async function test(args: readonly string[], context: Context): Promise<n
   }
 }
 
-/** `--project unit --project tidy` needs no tools; anything else may. */
-export function needsSetUp(args: readonly string[]): boolean {
-  const named = args.flatMap((arg, index) => {
+/** What `--project` names, in either spelling; nothing stands for all. */
+export function projectsIn(args: readonly string[]): string[] {
+  return args.flatMap((arg, index) => {
     if (arg.startsWith('--project=')) return [arg.slice('--project='.length)]
     return arg === '--project' ? [args[index + 1] ?? ''] : []
   })
-  return named.length === 0 || named.some((name) => !needNothing.includes(name))
+}
+
+/** `--project unit --project tidy` needs no tools; anything else may. */
+export function needsSetUp(projects: readonly string[]): boolean {
+  return projects.length === 0 || projects.some((name) => !needNothing.includes(name))
+}
+
+function needsCluster(projects: readonly string[]): boolean {
+  return projects.length === 0 || projects.includes('cluster')
 }
 
 async function runVitest(

@@ -10,6 +10,7 @@ import { Failure } from '#contracts/failure.ts'
 import type { CliConfig } from './config.ts'
 import type { Context } from './context.ts'
 import { obtainModel, resourcesIn } from './models.ts'
+import { prepareTestCluster } from './testCluster.ts'
 import { natsServer } from './tools/natsServer.ts'
 import { promtool } from './tools/promtool.ts'
 import { findTool, type Tool } from './tools/tool.ts'
@@ -44,4 +45,15 @@ async function optional(tool: Tool, context: Context): Promise<string | null> {
     context.terminal.line(`tests that need ${tool.name} skip themselves: ${error.message}`)
     return null
   }
+}
+
+/** Named in the environment of the tests where there can be no cluster: they print it and skip themselves. */
+export const noClusterVariable = 'PACELINE_NO_CLUSTER'
+
+/** As `testEnvironment`, for tests that also run on a real Kubernetes. */
+export async function clusterEnvironment(context: Context): Promise<Record<string, string>> {
+  const why = await prepareTestCluster(context)
+  if (why === null) return {}
+  context.terminal.line(`tests on a real Kubernetes are skipped: ${why}`)
+  return { [noClusterVariable]: why }
 }

@@ -29,6 +29,7 @@ import { makeCertificates, userKubeconfig } from './certificates.ts'
 import { attempt, type Ended, run, type RunOptions, waitFor } from './commands.ts'
 import { apiReady, auditLog, type ControlPlaneOptions, startApi, startControllers } from './controlPlane.ts'
 import { startDns } from './dns.ts'
+import type { Image } from './image.ts'
 import { importImages, infrastructureImages } from './imageSet.ts'
 import { containerImages, startContainerd, startNode } from './node.ts'
 import { type Extent, programPath, whyNoCluster } from './programs.ts'
@@ -122,7 +123,7 @@ export async function bringUp(folder: string, options: UpOptions): Promise<Clust
 
 async function startAll(cluster: Cluster, box: Box): Promise<void> {
   await startContainerd(box)
-  await importImages(box, await infrastructureImages())
+  await importImages(box, infrastructureImages())
   await startNode(box)
   const { nodeName } = cluster.addresses
   await waitFor(
@@ -252,9 +253,9 @@ export class Cluster implements AsyncDisposable {
     return this.#box.lastWords(component)
   }
 
-  /** Loads every image of an OCI archive into the node. */
-  loadImages(...archives: readonly string[]): Promise<void> {
-    return importImages(this.#box, archives)
+  /** Loads images into the node. */
+  loadImages(images: readonly Image[]): Promise<void> {
+    return importImages(this.#box, images)
   }
 
   async imageNames(): Promise<string[]> {
