@@ -23,6 +23,10 @@ const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> =
   check: { help: 'format, lint, types, unit and tidy tests', load: async () => (await import('./check.ts')).check },
   format: { help: 'format the whole tree', load: async () => (await import('./check.ts')).format },
   generate: { help: 'write everything that is generated', load: async () => (await import('./generate.ts')).generate },
+  images: {
+    help: 'print or run what builds the container images',
+    load: async () => (await import('./images.ts')).images,
+  },
   bench: { help: 'measure: bench <name> [flags]', load: async () => (await import('./bench.ts')).bench },
   soak: { help: 'run long: soak <name> [flags]', load: async () => (await import('./bench.ts')).soak },
 }
