@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Context } from './context.ts'
 import { parseFlags } from './flags.ts'
+import { crdFiles } from './generate/crds.ts'
 import { chartFiles } from './generate/chartFiles.ts'
 import { failuresPage } from './generate/failuresPage.ts'
 import { limitsPage } from './generate/limitsPage.ts'
@@ -14,6 +15,7 @@ import { resourcesPage } from './generate/resourcesPage.ts'
 
 /** Path from the root → how its text is made. */
 const pages: Readonly<Record<string, (root: string) => string>> = {
+  ...crdFiles,
   ...chartFiles,
   'docs/reference/failures.md': failuresPage,
   'docs/reference/limits.md': limitsPage,

@@ -2,7 +2,7 @@
  * What every resource of ours has in common: group and version, metadata, conditions.
  */
 import * as z from 'zod'
-import { hinted } from './rules.ts'
+import { celPattern, hinted, type Rule } from './rules.ts'
 
 export const group = 'paceline.dev'
 export const version = 'v1alpha1'
@@ -16,8 +16,22 @@ export const Metadata = z.object({
   generation: z.int().optional(),
 })
 
-/** Names of the things made for a resource are its own name, a revision and a few random characters: room for them. */
-export const nameLengthMax = 46
+/** What other resources may be called by as well; longer names are refused where the resource itself is judged. */
+export const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+/** Names of what is made for a resource are its own, a revision and a few random characters, 63 together. */
+export const nameRule: Rule<{ metadata: { name: string } }> = {
+  cel: `self.metadata.name.matches('${celPattern(/^[a-z0-9]([a-z0-9-]{0,44}[a-z0-9])?$/)}')`,
+  message: 'metadata.name: lower-case letters, digits and "-", at most 46: names of workers are made from it',
+  path: ['metadata', 'name'],
+  holds: ({ metadata }) => /^[a-z0-9]([a-z0-9-]{0,44}[a-z0-9])?$/.test(metadata.name),
+}
+
+/** A name by which clients ask for a model. */
+export const ServedName = z
+  .string()
+  .max(128)
+  .regex(/^[\w.:/-]{1,128}$/, 'letters, digits and any of _ . : / -')
 
 /** A condition in Kubernetes' form; `Type` is the list of those that the resource may have. */
 export function conditionOf<const T extends readonly [string, ...string[]]>(types: z.ZodEnum<{ [K in T[number]]: K }>) {

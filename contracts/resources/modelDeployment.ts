@@ -7,7 +7,7 @@
  */
 import * as z from 'zod'
 import { Engine } from './engine.ts'
-import { apiVersion, conditionOf, conditionsOf, Metadata } from './metadata.ts'
+import { apiVersion, conditionOf, conditionsOf, dnsLabel, Metadata, nameRule, ServedName } from './metadata.ts'
 import { ModelFile } from './modelFile.ts'
 import { PodTemplate, Resources } from './podTemplate.ts'
 import { hinted, namedListOf, ruled, setOf } from './rules.ts'
@@ -37,6 +37,10 @@ const guard = (klMax: number) =>
     .prefault({})
     .describe('The measured bound under which it stays on.')
 
+/** YAML as `kubectl` reads it has `off` and `on` as booleans. */
+const quoteOff = ({ input }: { input?: unknown }) =>
+  typeof input === 'boolean' ? `quote it, "${input ? 'on' : 'off'}": without quotes it is a boolean` : undefined
+
 const Compression = z.strictObject({
   kvCache: z
     .strictObject({
@@ -61,9 +65,11 @@ const Compression = z.strictObject({
 
 const Speculation = z.strictObject({
   method: z
-    .enum(['auto', 'off', 'draft', 'ngram', 'trigram'])
+    .enum(['auto', 'off', 'draft', 'ngram', 'trigram'], { error: quoteOff })
     .default('auto')
-    .describe('Who proposes tokens. `auto`: the draft where there is one, else what costs nothing.'),
+    .describe(
+      'Who proposes tokens. `auto`: the draft where there is one, else what costs nothing. Write `"off"` with its quotes.',
+    ),
   draftTokensMax: z.int().min(1).max(64).default(8).describe('The controller chooses 0 to this many each step.'),
   controller: z
     .enum(['goodput', 'fixed', 'threshold'])
@@ -74,15 +80,11 @@ const Speculation = z.strictObject({
 const Expert = z.strictObject({
   name: z
     .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a DNS label: lower-case letters, digits and "-"')
+    .max(63)
+    .regex(dnsLabel, 'a DNS label: lower-case letters, digits and "-"')
     .describe('Name by which clients and routes choose it.'),
   adapter: ModelFile.describe('The LoRA adapter.'),
 })
-
-const ServedName = z
-  .string()
-  .max(128)
-  .regex(/^[\w.:/-]{1,128}$/, 'letters, digits and any of _ . : / -')
 
 const Queue = z.strictObject({
   requestsMax: z.int().min(1).max(100_000).default(512).describe('Requests waiting in each router.'),
@@ -108,7 +110,12 @@ const specFields = z.strictObject({
   engine: Engine.prefault({}).describe('What runs in a worker.'),
   compression: Compression.prefault({}).describe('What is kept smaller than published, and under which bound.'),
   kvPrediction: z
-    .strictObject({ mode: z.enum(['off', 'on', 'auto']).default('off').describe('Whether prompts are predicted.') })
+    .strictObject({
+      mode: z
+        .enum(['off', 'on', 'auto'], { error: quoteOff })
+        .default('off')
+        .describe('Whether prompts are predicted. Write `"off"` and `"on"` with their quotes.'),
+    })
     .prefault({})
     .describe('Predicting the KV cache of a prompt instead of computing it.'),
   experts: namedListOf(Expert, 16).default([]).describe('Adapters, one of which a gate chooses per request.'),
@@ -237,11 +244,14 @@ export const ModelDeploymentStatus = z.object({
 })
 export type ModelDeploymentStatus = z.infer<typeof ModelDeploymentStatus>
 
-export const ModelDeployment = z.strictObject({
-  apiVersion: z.literal(apiVersion),
-  kind: z.literal('ModelDeployment'),
-  metadata: Metadata,
-  spec: ModelDeploymentSpec,
-  status: ModelDeploymentStatus.optional(),
-})
+export const ModelDeployment = ruled(
+  z.strictObject({
+    apiVersion: z.literal(apiVersion),
+    kind: z.literal('ModelDeployment'),
+    metadata: Metadata,
+    spec: ModelDeploymentSpec,
+    status: ModelDeploymentStatus.optional(),
+  }),
+  [nameRule],
+)
 export type ModelDeployment = z.infer<typeof ModelDeployment>

@@ -23,6 +23,7 @@ export type Source = z.infer<typeof Source>
 
 export const Sha256 = z
   .string()
+  .max(64)
   .regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
   .describe('SHA-256 of the file: what is served, whichever source it came from.')
 

@@ -24,7 +24,7 @@ test('several documents, files and kinds are read together, with their defaults'
   expect(result).toMatchObject({
     kind: 'read',
     resources: {
-      deployments: [{ metadata: { name: 'smol' }, spec: { replicas: 1 } }, { metadata: { name: 'other' } }],
+      deployments: [{ metadata: { name: 'smol' }, spec: { slo: { ttftMs: 1000 } } }, { metadata: { name: 'other' } }],
       apiKeys: [{ stringData: { tenant: 'team', weight: 2, priority: 0 } }],
     },
   })
@@ -54,7 +54,7 @@ test('every mistake of every file is named with its line and field', () => {
 
 test('a required field that is missing is named at the nearest line above it', () => {
   const [problem] = problems(pair.replace('kind: simulated', 'kind: llamacpp'))
-  expect(problem).toBe('0.yaml:4: spec.target: required unless engine.kind is simulated')
+  expect(problem).toBe('0.yaml:4: spec.target: required unless engine.kind is simulated; name the model file to serve')
 })
 
 test('text that is not YAML, and keys given twice, are named by line', () => {
