@@ -71,11 +71,19 @@ export const limits = {
     retryAfterMsDefault: 1_000,
     /** A request that was already running waits this long for a worker to come (back) when its deployment has none at all. */
     noWorkerWaitMs: 10_000,
+    /** A request for a deployment that scales from zero is held this long at most; its own deadline may end it sooner. */
+    holdMsMax: 600_000,
+    /** What `Retry-After` says where no worker was up in time: the one that is being started needs a while yet. */
+    heldRetryAfterMs: 5_000,
+    /** Steps of the histogram of waits that routers report; each is a quarter of a doubling, so this reaches 18 hours. */
+    waitStepsMax: 104,
   },
   router: {
     /** One timer looks after the deadlines of all requests; so this is how late one may be noticed. */
     sweepIntervalMs: 50,
     reportIntervalMs: 1_000,
+    /** A held request is reported at once, but not more often than this. */
+    heldReportMs: 50,
     /** Events that come behind a gap make the router ask again for what is missing, at most this often. */
     askAgainMs: 200,
     /** Dispatches that were given up but not yet ended by their worker are remembered (and cancelled again) this long. */
@@ -148,8 +156,10 @@ export const limits = {
     /** A worker that was ready this long was well: its next crash starts counting from one again. */
     stableAfterMs: 60_000,
     /** Revisions of a deployment that are remembered with their spec, to go back to. */
-    revisionsMax: 10,
-    /** Crashes in a row that are called a crash loop. */
+    revisionsMax: 20,
+    /** Revisions of which crashes in a row are counted at the same time: what is wanted and what it may go back to. */
+    crashedRevisionsMax: 3,
+    /** Crashes in a row that are called a crash loop; a new revision is then given up. */
     crashLoopAfter: 3,
     /** A worker that has said nothing at all this long after its start is stuck and is replaced … */
     startTimeoutMs: 120_000,
@@ -157,6 +167,14 @@ export const limits = {
     silenceMs: 30_000,
     /** A drained worker ends by itself at the end of its grace; it is killed this much later. */
     killMarginMs: 2_000,
+    /** What routers report is gathered in samples of this length … */
+    demandSampleMs: 5_000,
+    /** … of which so many are kept: five minutes. */
+    demandSamplesMax: 60,
+    /** A router that fell silent may be cut off with its requests: for this long nothing is scaled down. */
+    routerForgottenMs: 30_000,
+    /** How often the autoscaler looks, beside the moments when a request is held. */
+    scaleIntervalMs: 1_000,
     /** Everything is looked at again this often, changed or not. */
     resyncMs: 10_000,
     /** Editors write in several steps: a change is read this long after the last one … */
@@ -172,6 +190,39 @@ export const limits = {
     workerLineCharactersMax: 2_000,
     /** The workers' log is renamed to `.1` at this size; one old file is kept. */
     workerLogBytesMax: 16 * mib,
+  },
+  cluster: {
+    /** One request to the API server, its answer included; a write is given up sooner where the lease ends sooner. */
+    requestTimeoutMs: 10_000,
+    /** Attempts of one request, and the waits between them. */
+    attemptsMax: 4,
+    retryMs: 100,
+    retryMsMax: 2_000,
+    /** `Retry-After` is believed up to this. */
+    retryAfterMsMax: 10_000,
+    /** Objects per page of a list. */
+    pageObjectsMax: 500,
+    /** A watch is ended by the server after this, drawn anew each time so that watches do not end together. */
+    watchMsMin: 300_000,
+    watchMsMax: 600_000,
+    /** The server sends a bookmark about every minute; a watch silent for longer than two has died. */
+    watchSilenceMs: 150_000,
+    /** A line of a watch: an object may be 1.5 MiB in etcd, and somewhat more as JSON. */
+    watchLineBytesMax: 8 * mib,
+    /** Waits after a list or watch that failed, doubled with jitter. */
+    watchRetryMs: 200,
+    watchRetryMsMax: 30_000,
+    /** A status is written at most this often when only figures or progress in it changed. */
+    statusIntervalMs: 10_000,
+    progressIntervalMs: 2_000,
+    /** Nothing needs to be looked at more often: what changes is told by watches and reports. */
+    resyncMs: 30_000,
+    /** Events per pair: this many at once, then one each interval; and what is held of them for all pairs. */
+    eventsBurst: 20,
+    eventIntervalMs: 30_000,
+    eventSeriesMax: 2_048,
+    /** An event said again within this is counted in a series instead of written anew. */
+    eventSeriesMs: 360_000,
   },
   fetch: {
     /** No byte for this long: the connection is given up and the download resumed. */

@@ -178,16 +178,28 @@ export const WorkerReport = z.object({
 })
 export type WorkerReport = z.infer<typeof WorkerReport>
 
-/** What routers see as demand; the operator folds these for status and scaling. */
+/**
+ * What routers see as demand; the operator folds these for status and scaling. A deployment that is not in it has none at all.
+ * Counts are of the time since this router's last report.
+ */
 export const RouterReport = z.object({
   router: RouterId,
   deployments: z.array(
     z.object({
       deployment: DeploymentName,
+      /** Requests in the queue, held ones included. */
       queued: z.int().nonnegative(),
+      /** Of those: there is no worker at all, and one is to be started for them. */
+      held: z.int().nonnegative().default(0),
       running: z.int().nonnegative(),
+      /** Mean. */
       queueWaitMs: z.number().nonnegative(),
+      /** From arrival to dispatch, as a histogram (`algorithms/waitHistogram.ts`). */
+      queueWaits: z.array(z.int().nonnegative()).max(limits.queue.waitStepsMax).default([]),
       sloGoodput: z.number().nonnegative(),
+      /** Requests that ended and count for goodput, and those of them that met their SLO. */
+      offered: z.int().nonnegative().default(0),
+      met: z.int().nonnegative().default(0),
     }),
   ),
 })

@@ -144,6 +144,19 @@ export const routerMetrics = {
     help: 'Bytes of the requests waiting.',
     labels: ['model'],
   }),
+  held: define({
+    name: 'paceline_requests_held',
+    kind: 'gauge',
+    help: 'Requests waiting for a deployment that sleeps, until a worker of it is started.',
+    labels: ['model'],
+  }),
+  holdSeconds: define({
+    name: 'paceline_hold_seconds',
+    kind: 'histogram',
+    help: 'How long a request was held for a sleeping deployment, by how that ended (placed, expired, left).',
+    labels: ['model', 'outcome'],
+    buckets: buckets.latency,
+  }),
   queueWait: define({
     name: 'paceline_queue_wait_seconds',
     kind: 'histogram',

@@ -23,6 +23,8 @@ export const ModelRecord = z.object({
   reproducible: z.enum(['no', 'proving', 'proved', 'refuted']),
   slo: z.object({ ttftMs: z.number().positive(), tpotMs: z.number().positive() }),
   queue: z.object({ requestsMax: z.int().positive(), bytesMax: z.int().positive() }),
+  /** `fromZero`: without any worker, requests are held (at most `holdMsMax`) instead of refused, and one is started. Absent: not so. */
+  scaling: z.object({ fromZero: z.boolean(), holdMsMax: z.number().positive() }).optional(),
 })
 export type ModelRecord = z.infer<typeof ModelRecord>
 

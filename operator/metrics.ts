@@ -3,7 +3,7 @@
  */
 import { operatorMetrics } from '#contracts/metrics.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
-import { judge } from './core/plan.ts'
+import { judge } from './core/workers.ts'
 import { observe, type World } from './reconcile.ts'
 
 export type OperatorMetrics = Metrics<typeof operatorMetrics>

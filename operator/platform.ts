@@ -14,7 +14,10 @@ import type { RevisionHistory } from './core/revision.ts'
 export interface PlatformWorker {
   readonly worker: WorkerId
   readonly revision: Revision
+  /** When it was asked for. */
   readonly startedAt: number
+  /** Since when its process runs; null: not yet. Absent: since `startedAt`. */
+  readonly runningSince?: number | null
   readonly drainAskedAt: number | null
   readonly pid: number | null
 }
@@ -39,6 +42,8 @@ export interface WorkerOrder {
   readonly modelPath: string | null
   /** null: no draft, or not on this machine. */
   readonly draftPath: string | null
+  /** As `Desired.image` was when this revision was asked for. */
+  readonly image?: string
 }
 
 export interface Platform {

@@ -8,7 +8,14 @@ import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { modelFileOf, type Observed, type ObservedWorker } from './core/observed.ts'
+import {
+  draftFileOf,
+  filesOf,
+  modelFileOf,
+  type Observed,
+  type ObservedWorker,
+  replicasWanted,
+} from './core/observed.ts'
 import { type Action, type Plan, planDeployment } from './core/plan.ts'
 import { statusOf } from './core/status.ts'
 import type { ModelStore } from './models/store.ts'
@@ -34,6 +41,8 @@ export type ApplyOutcome =
   | { readonly kind: 'applied' }
   | { readonly kind: 'incomplete'; readonly failures: readonly Failure[] }
 
+type StartAction = Extract<Action, { kind: 'start-worker' }>
+
 /** While a model is being fetched its condition shows how far it is; looked at this often. */
 const fetchRecheckMs = 1_000
 
@@ -52,25 +61,36 @@ export async function reconcile(world: World, name: DeploymentName): Promise<Req
 export function observe(world: World, name: DeploymentName): Observed {
   const { platform, store, publisher, reports } = world
   const view = platform.view(name)
-  const file = view.desired === null ? null : modelFileOf(view.desired.spec)
+  const { desired } = view
+  const specs = [...(desired === null ? [] : [desired.spec]), ...view.history.map(({ spec }) => spec)]
   return {
     name,
-    desired: view.desired,
+    desired,
+    replicas: desired === null ? 0 : replicasWanted(desired.spec),
+    scaling: null,
     workers: view.workers.map((worker): ObservedWorker => {
       const heard = reports.of(worker.worker)
       const registration = reports.registrationOf(worker.worker)
-      return { ...worker, report: heard?.report ?? null, heardAt: heard?.heardAt ?? null, registration }
+      return {
+        ...worker,
+        report: heard?.report ?? null,
+        heardAt: heard?.heardAt ?? null,
+        readySince: heard?.readySince ?? null,
+        registration,
+      }
     }),
-    model: file === null ? { kind: 'not-needed' } : store.stateOf(file),
+    models: new Map(specs.flatMap(filesOf).map((file) => [file.sha256, store.stateOf(file)])),
     crashes: view.crashes,
     busConnectedSince: reports.busConnectedSince,
     published: publisher.recordOf(name),
     status: view.status,
     history: view.history,
     resourceProblems: view.problems,
+    demand: { freshness: 'stale', waiting: 0, held: 0, running: 0, slotsBusy: 0, samples: [] },
     sloGoodput: reports.sloGoodputOf(name),
     url: world.routerUrl,
     drainGraceMs: world.drainGraceMs,
+    nowIso: new Date(world.epochMs()).toISOString(),
   }
 }
 
@@ -105,8 +125,10 @@ async function applyAction(world: World, observed: Observed, action: Action): Pr
   switch (action.kind) {
     case 'fetch-model':
       return store.fetch(action.file, observed.name)
+    case 'write-history':
+      return platform.writeHistory(observed.name, action.history)
     case 'start-worker':
-      return startWorker(world, observed, action.restart)
+      return startWorker(world, observed.name, action)
     case 'drain-worker':
       return platform.drainWorker(action.worker, action.why)
     case 'kill-worker':
@@ -122,22 +144,40 @@ async function applyAction(world: World, observed: Observed, action: Action): Pr
   }
 }
 
-async function startWorker(world: World, { name, desired }: Observed, restart: boolean): Promise<void> {
-  if (desired === null) return
-  const { revision, spec } = desired
-  const file = modelFileOf(spec)
-  const modelPath = file === null ? null : await world.store.confirm(file)
-  // The file has gone since it was seen: the store now says so, and the next plan fetches it again.
-  if (file !== null && modelPath === null) return
-  if (restart) world.onRestart(name)
-  await world.platform.startWorker({ deployment: name, revision, spec, modelPath, draftPath: null })
+async function startWorker(world: World, name: DeploymentName, action: StartAction): Promise<void> {
+  const { revision, spec, image } = action.start
+  const target = modelFileOf(spec)
+  const draft = draftFileOf(spec)
+  const modelPath = target === null ? null : await world.store.confirm(target)
+  const draftPath = draft === null ? null : await world.store.confirm(draft)
+  // A file has gone since it was seen: the store now says so, and the next plan fetches it again.
+  if ((target !== null && modelPath === null) || (draft !== null && draftPath === null)) return
+  if (action.restart) world.onRestart(name)
+  const order = { deployment: name, revision, spec, modelPath, draftPath }
+  await world.platform.startWorker(image === undefined ? order : { ...order, image })
 }
 
 function logAction(world: World, name: DeploymentName, action: Action): void {
-  const { kind, ...detail } = action
-  // Records and files are long and can be read elsewhere.
-  const brief = kind === 'publish-record' || kind === 'fetch-model' ? {} : detail
-  world.log.info({ deployment: name, action: kind, ...brief }, 'acting')
+  world.log.info({ deployment: name, action: action.kind, ...briefly(action) }, 'acting')
+}
+
+/** Records, specs and files are long and can be read elsewhere. */
+function briefly(action: Action): object {
+  switch (action.kind) {
+    case 'write-history':
+    case 'publish-record':
+    case 'fetch-model':
+    case 'remove-record':
+    case 'forget':
+      return {}
+    case 'start-worker':
+      return { revision: action.start.revision, restart: action.restart }
+    case 'drain-worker':
+    case 'kill-worker':
+      return { worker: action.worker, why: action.why }
+    default:
+      return action satisfies never
+  }
 }
 
 export function requeueFor({ next }: Plan, outcome: ApplyOutcome): Requeue {

@@ -5,9 +5,10 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import type { DeploymentReport, ModelFileState, OperatorStatus, WorkerStatus } from '#contracts/operatorStatus.ts'
 import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
 import { version } from '#runtime/version.ts'
-import { type ModelState, type Observed, replicasWanted } from './core/observed.ts'
-import { type JudgedWorker, judge, planDeployment } from './core/plan.ts'
+import { cacheStateOf, type ModelState, type Observed } from './core/observed.ts'
+import { type Plan, planDeployment } from './core/plan.ts'
 import { statusOf } from './core/status.ts'
+import { type JudgedWorker, judge } from './core/workers.ts'
 import { observe, type World } from './reconcile.ts'
 
 export interface StatusFacts {
@@ -32,25 +33,26 @@ function deploymentReport(world: World, name: DeploymentName): DeploymentReport 
   const observed = observe(world, name)
   const { desired } = observed
   const now = world.clock.now()
+  const plan = planDeployment(observed, now)
   const view = world.platform.view(name)
   const pids = new Map(view.workers.map(({ worker, pid }) => [worker, pid]))
   return {
     name,
     generation: desired?.generation ?? observed.status?.observedGeneration ?? 0,
     deleting: desired === null,
-    replicasWanted: desired === null ? 0 : replicasWanted(desired.spec),
+    replicasWanted: observed.replicas,
     servedNames: [...(desired?.servedNames ?? [])],
     simulated: desired?.spec.engine.kind === 'simulated',
-    model: modelState(observed.model, now),
-    workers: judge(observed, now).map((worker) => workerStatus(worker, observed, pids.get(worker.worker) ?? null, now)),
+    model: modelState(modelOf(observed, plan), now),
+    workers: judge(observed, now).map((worker) => workerStatus(worker, plan, pids.get(worker.worker) ?? null, now)),
     restarts: view.restarts,
-    status: currentStatus(world, observed, now),
+    status: currentStatus(world, observed, plan, now),
   }
 }
 
 /** Written by the last reconcile, with its figures as of now; before the first one, as the planner sees it. */
-function currentStatus(world: World, observed: Observed, now: number): ModelDeploymentStatus {
-  const fresh = statusOf(observed, planDeployment(observed, now), {
+function currentStatus(world: World, observed: Observed, plan: Plan, now: number): ModelDeploymentStatus {
+  const fresh = statusOf(observed, plan, {
     now,
     nowIso: new Date(world.epochMs()).toISOString(),
   })
@@ -69,6 +71,10 @@ const emptyStatus: ModelDeploymentStatus = {
   measured: {},
 }
 
+function modelOf(observed: Observed, { course }: Plan): ModelState {
+  return course === null ? { kind: 'not-needed' } : cacheStateOf(observed, course.target.spec)
+}
+
 function modelState(model: ModelState, now: number): ModelFileState {
   if (model.kind !== 'failed') return model
   return {
@@ -78,12 +84,12 @@ function modelState(model: ModelState, now: number): ModelFileState {
   }
 }
 
-function workerStatus(worker: JudgedWorker, { desired }: Observed, pid: number | null, now: number): WorkerStatus {
+function workerStatus(worker: JudgedWorker, { course }: Plan, pid: number | null, now: number): WorkerStatus {
   const { registration, report } = worker
   return {
     worker: worker.worker,
     revision: worker.revision,
-    current: worker.revision === desired?.revision,
+    current: worker.revision === course?.target.revision,
     pid,
     state: worker.state,
     ageMs: now - worker.startedAt,

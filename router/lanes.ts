@@ -13,6 +13,8 @@ import type { Clock } from '#runtime/clock.ts'
 import { FairQueue } from './core/admit.ts'
 import { candidates, type HeldPrefix, pick, withShares } from './core/pick.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
+import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
+import type { Depth } from './metrics.ts'
 import type { Job } from './request.ts'
 
 export interface LanesOptions {
@@ -23,6 +25,7 @@ export interface LanesOptions {
   readonly send: (job: Job, worker: Worker) => void
   /** The job was waiting and no longer is; the caller ends it with this. */
   readonly drop: (job: Job, failure: Failure) => void
+  readonly held: HoldEvents
 }
 
 interface Lane {
@@ -36,20 +39,24 @@ const blocks = { text: textBlockCharacters, tokens: tokenBlockLength }
 export class Lanes {
   readonly #options: LanesOptions
   readonly #lanes = new Map<DeploymentName, Lane>()
+  readonly #holds: Holds
 
   constructor(options: LanesOptions) {
     this.#options = options
+    this.#holds = new Holds(options.held)
   }
 
   /** Null: it waits or is already sent. */
   offer(job: Job): Failure | null {
     const { model } = job.request.routed
-    if (this.#options.workers.of(model.deployment).length === 0) return noWorker(model.deployment)
+    const isWorkerless = this.#options.workers.of(model.deployment).length === 0
+    if (isWorkerless && !holdsFromZero(model)) return noWorker(model.deployment)
     const { queue } = this.#lane(model)
     const offered = queue.offer(job)
     if (offered.kind === 'full') return queueFull(model, queue, offered.bound)
-    for (const displaced of offered.displaced) this.#options.drop(displaced, queueFull(model, queue, 'requests'))
-    this.place(model.deployment)
+    for (const displaced of offered.displaced) this.#drop(displaced, queueFull(model, queue, 'requests'))
+    if (isWorkerless) this.#holds.begin(job, this.#options.clock.now())
+    else this.place(model.deployment)
     return null
   }
 
@@ -60,6 +67,7 @@ export class Lanes {
   }
 
   remove(job: Job): void {
+    this.#holds.end(job, 'left', this.#options.clock.now())
     this.#lanes.get(job.request.routed.model.deployment)?.queue.remove(job)
   }
 
@@ -67,9 +75,11 @@ export class Lanes {
     this.#lanes.get(job.request.routed.model.deployment)?.queue.charge(job.tenant, tokens)
   }
 
-  depth(deployment: DeploymentName): { requests: number; bytes: number } {
+  depth(deployment: DeploymentName): Depth {
     const queue = this.#lanes.get(deployment)?.queue
-    return { requests: queue?.length ?? 0, bytes: queue?.bytes ?? 0 }
+    const requests = queue?.length ?? 0
+    const isHeld = requests > 0 && this.#options.workers.of(deployment).length === 0
+    return { requests, bytes: queue?.bytes ?? 0, held: isHeld ? requests : 0 }
   }
 
   deployments(): IterableIterator<DeploymentName> {
@@ -88,6 +98,7 @@ export class Lanes {
       const worker = this.#workerFor(job, deployment)
       if (worker === null) return
       queue.take()
+      this.#holds.end(job, 'placed', this.#options.clock.now())
       queue.charge(job.tenant, job.promptTokensEstimate)
       this.#options.send(job, worker)
     }
@@ -104,12 +115,9 @@ export class Lanes {
   sweep(): void {
     const now = this.#options.clock.now()
     for (const [deployment, lane] of this.#lanes) {
-      for (const job of lane.queue.expire(now)) this.#options.drop(job, waitedTooLong(job))
       if (this.#options.workers.of(deployment).length > 0) lane.workerlessSince = null
-      else lane.workerlessSince ??= now
-      const since = lane.workerlessSince
-      if (since !== null && now - since >= limits.queue.noWorkerWaitMs)
-        for (const job of lane.queue.removeWhere(() => true)) this.#options.drop(job, noWorker(deployment))
+      else this.#sweepWorkerless(deployment, lane, now)
+      for (const job of lane.queue.expire(now)) this.#drop(job, waitedTooLong(job))
     }
     this.placeAll()
   }
@@ -117,6 +125,19 @@ export class Lanes {
   /** A deployment that is gone keeps its lane until nothing waits in it. */
   forget(deployment: DeploymentName): void {
     if (this.depth(deployment).requests === 0) this.#lanes.delete(deployment)
+  }
+
+  #sweepWorkerless(deployment: DeploymentName, lane: Lane, now: number): void {
+    for (const job of lane.queue.removeWhere((each) => isHeldTooLong(each, now))) this.#drop(job, heldTooLong(job, now))
+    lane.workerlessSince ??= now
+    if (now - lane.workerlessSince < limits.queue.noWorkerWaitMs) return
+    for (const job of lane.queue.removeWhere((each) => !holdsFromZero(each.request.routed.model)))
+      this.#drop(job, noWorker(deployment))
+  }
+
+  #drop(job: Job, failure: Failure): void {
+    this.#holds.end(job, 'expired', this.#options.clock.now())
+    this.#options.drop(job, failure)
   }
 
   #workerFor(job: Job, deployment: DeploymentName): Worker | null {

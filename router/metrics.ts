@@ -3,6 +3,7 @@
  *
  * Counters and histograms are set when it happens; gauges at scrape time, from the state itself, so they cannot drift.
  */
+import { addWait } from '#algorithms/waitHistogram.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import type { RouterReport } from '#contracts/messages.ts'
 import { routerMetrics } from '#contracts/metrics.ts'
@@ -17,9 +18,21 @@ export const createRouterMetrics = (): RouterMetrics => createMetrics(routerMetr
 interface Window {
   running: number
   good: number
+  lost: number
   waitMs: number
   dispatched: number
+  waits: number[]
 }
+
+/** How many requests of a deployment wait, and how many of them without any worker to wait for. */
+export interface Depth {
+  readonly requests: number
+  readonly bytes: number
+  readonly held: number
+}
+
+/** `placed`: a worker took it. `expired`: none was up in time, or others displaced it. `left`: its client did. */
+export type HoldEnd = 'placed' | 'expired' | 'left'
 
 export class RequestMeter {
   readonly #metrics: RouterMetrics
@@ -36,6 +49,7 @@ export class RequestMeter {
     window.running += 1
     window.waitMs += waitMs
     window.dispatched += 1
+    addWait(window.waits, waitMs)
     this.#metrics.queueWait.observe({ model: model.deployment }, waitMs / 1_000)
   }
 
@@ -51,6 +65,10 @@ export class RequestMeter {
     if (request.lastTextAt === null)
       this.#metrics.timeToFirstToken.observe({ model }, (now - request.routed.arrivedAt) / 1_000)
     else this.#metrics.interToken.observe({ model }, (now - request.lastTextAt) / 1_000)
+  }
+
+  holdEnded(model: DeploymentName, outcome: HoldEnd, heldMs: number): void {
+    this.#metrics.holdSeconds.observe({ model, outcome }, heldMs / 1_000)
   }
 
   retried(request: ActiveRequest, cause: string): void {
@@ -69,26 +87,35 @@ export class RequestMeter {
     if (verdict.kind === 'good') {
       window.good += 1
       this.#metrics.sloGood.inc(labels)
-    } else if (verdict.kind === 'lost') this.#metrics.sloLost.inc({ ...labels, cause: verdict.cause })
+    } else if (verdict.kind === 'lost') {
+      window.lost += 1
+      this.#metrics.sloLost.inc({ ...labels, cause: verdict.cause })
+    }
   }
 
-  /** What this router has seen per deployment since it was last asked. */
+  /** What this router has seen per deployment since it was last asked; of one where nothing is going on, nothing. */
   report(
     deployments: Iterable<DeploymentName>,
-    queued: (of: DeploymentName) => number,
+    depthOf: (of: DeploymentName) => Depth,
     seconds: number,
   ): RouterReport['deployments'] {
-    return [...deployments].map((deployment) => {
-      const window = this.#window(deployment)
-      const entry = {
+    return [...deployments].flatMap((deployment) => {
+      const window = this.#windows.get(deployment)
+      const { requests, held } = depthOf(deployment)
+      if (requests === 0 && (window === undefined || isIdle(window))) return []
+      const { running, good, lost, waitMs, dispatched, waits } = window ?? newWindow()
+      if (window !== undefined) Object.assign(window, { ...newWindow(), running })
+      return {
         deployment,
-        queued: queued(deployment),
-        running: window.running,
-        queueWaitMs: window.dispatched === 0 ? 0 : window.waitMs / window.dispatched,
-        sloGoodput: window.good / seconds,
+        queued: requests,
+        held,
+        running,
+        queueWaitMs: dispatched === 0 ? 0 : waitMs / dispatched,
+        queueWaits: waits,
+        sloGoodput: good / seconds,
+        offered: good + lost,
+        met: good,
       }
-      Object.assign(window, { good: 0, waitMs: 0, dispatched: 0 })
-      return entry
     })
   }
 
@@ -126,11 +153,14 @@ export class RequestMeter {
   #window(deployment: DeploymentName): Window {
     const found = this.#windows.get(deployment)
     if (found !== undefined) return found
-    const window = { running: 0, good: 0, waitMs: 0, dispatched: 0 }
+    const window = newWindow()
     this.#windows.set(deployment, window)
     return window
   }
 }
+
+const newWindow = (): Window => ({ running: 0, good: 0, lost: 0, waitMs: 0, dispatched: 0, waits: [] })
+const isIdle = ({ running, good, lost, dispatched }: Window) => running + good + lost + dispatched === 0
 
 export function outcomeTag(outcome: RequestOutcome): RequestOutcomeTag {
   return outcome.kind === 'failed' ? outcomeOf(outcome.failure.code) : outcome.kind

@@ -90,11 +90,15 @@ class BusRouter implements Router {
   readonly #idStem: string
   #draining = false
   #ids = 0
+  #reportedAt: number
+  /** A report out of turn is under way. */
+  #hurriedReport: Timer | null = null
 
   constructor(options: RouterOptions) {
     const { bus, clock, log, metrics, config, random } = options
     const workers = this.#workers
     this.#options = options
+    this.#reportedAt = clock.now()
     this.id = config.router ?? newRouterId(random)
     this.#idStem = this.id.replace(/^router-/, '')
     this.#meter = new RequestMeter(metrics)
@@ -105,6 +109,10 @@ class BusRouter implements Router {
       workers,
       send: (job, worker) => requests.send(job, worker),
       drop: (job, failure) => requests.drop(job, failure),
+      held: {
+        began: () => this.#reportSoon(),
+        ended: (deployment, how, heldMs) => this.#meter.holdEnded(deployment, how, heldMs),
+      },
     })
     this.#requests = requests
     this.#lanes = lanes
@@ -194,6 +202,7 @@ class BusRouter implements Router {
       metrics.running.set({ model: deployment }, this.#meter.running(deployment))
       metrics.queueDepth.set({ model: deployment }, depth.requests)
       metrics.queueBytes.set({ model: deployment }, depth.bytes)
+      metrics.held.set({ model: deployment }, depth.held)
       const standings = this.#workers.of(deployment).map((worker) => this.#workers.standing(worker, clock.now()))
       for (const state of ['live', 'suspect', 'loading', 'draining'] as const)
         metrics.workers.set({ model: deployment, state }, standings.filter((each) => each === state).length)
@@ -208,6 +217,8 @@ class BusRouter implements Router {
     this.#draining = true
     this.#requests.endAll(drainingFailure())
     for (const timer of this.#timers.splice(0)) timer.cancel()
+    this.#hurriedReport?.cancel()
+    this.#hurriedReport = null
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
     this.#registry.stop()
   }
@@ -240,12 +251,25 @@ class BusRouter implements Router {
     this.#requests.sweep()
   }
 
+  /** Somebody waits for a worker to be started: the operator hears of it now, not at the next full second. */
+  #reportSoon(): void {
+    if (this.#hurriedReport !== null) return
+    const { clock } = this.#options
+    const waitMs = Math.max(0, this.#reportedAt + limits.router.heldReportMs - clock.now())
+    this.#hurriedReport = clock.after(waitMs, () => {
+      this.#hurriedReport = null
+      this.#report()
+    })
+  }
+
   #report(): void {
-    const { bus } = this.#options
+    const { bus, clock } = this.#options
     if (bus.state !== 'connected') return
+    const now = clock.now()
     const names = this.#registry.models().map((record) => record.deployment)
-    const seconds = limits.router.reportIntervalMs / 1_000
-    const deployments = this.#meter.report(names, (name) => this.#lanes.depth(name).requests, seconds)
+    const seconds = Math.max(1, now - this.#reportedAt) / 1_000
+    const deployments = this.#meter.report(names, (name) => this.#lanes.depth(name), seconds)
+    this.#reportedAt = now
     bus.publish(subjects.routerReport(this.id), encode({ router: this.id, deployments }))
   }
 

@@ -27,10 +27,22 @@ export interface WorkerEnd {
   readonly readyMs: number
 }
 
-/** The history after one more worker ended by itself. Another revision, or a worker that was well for a while, starts a new row. */
+/** The history after one more worker ended by itself. A worker that was well for a while starts a new row of its revision. */
 export function afterCrash(before: Crashes | null, end: WorkerEnd, now: number, chance: number): Crashes {
-  const sameRow = before?.revision === end.revision && end.readyMs < limits.operator.stableAfterMs
-  const inARow = sameRow ? before.inARow + 1 : 1
+  const known = before === null ? [] : [before, ...(before.others ?? [])]
+  const row = known.find(({ revision }) => revision === end.revision)
+  const inARow = row !== undefined && end.readyMs < limits.operator.stableAfterMs ? row.inARow + 1 : 1
   const waitMs = backOffMs(inARow, chance, { firstMs: limits.operator.backOffMs, maxMs: limits.operator.backOffMsMax })
-  return { revision: end.revision, inARow, retryAt: now + waitMs, message: end.message }
+  const others = known
+    .filter(({ revision }) => revision !== end.revision)
+    .slice(0, limits.operator.crashedRevisionsMax - 1)
+    .map(({ others: _, ...rest }) => rest)
+  const newest = { revision: end.revision, inARow, retryAt: now + waitMs, message: end.message }
+  return others.length === 0 ? newest : { ...newest, others }
+}
+
+/** Crashes of one revision; those of another one say nothing about it. */
+export function crashesOf(crashes: Crashes | null, revision: Revision): Crashes | null {
+  if (crashes === null) return null
+  return [crashes, ...(crashes.others ?? [])].find((row) => row.revision === revision) ?? null
 }

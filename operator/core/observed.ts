@@ -26,6 +26,8 @@ export interface Desired {
   readonly conflicts: readonly NameConflict[]
   /** Seconds since the epoch. */
   readonly created: number
+  /** What else a worker is made of (the container image on a cluster): part of the revision, kept with it. */
+  readonly image?: string
 }
 
 export interface NameConflict {
@@ -38,11 +40,15 @@ export interface ObservedWorker {
   readonly worker: WorkerId
   readonly revision: Revision
   readonly startedAt: number
+  /** Since when its process runs; null: not yet (its image is fetched, no node has room). Absent: since `startedAt`. */
+  readonly runningSince?: number | null
   /** When we asked it to drain; null: we did not. */
   readonly drainAskedAt: number | null
   readonly report: WorkerReport | null
   /** When the last report came; null: none yet. */
   readonly heardAt: number | null
+  /** Since when it has been ready without a break; null: it is not. */
+  readonly readySince: number | null
   readonly registration: WorkerRecord | null
 }
 
@@ -67,14 +73,45 @@ export interface Crashes {
   readonly retryAt: number
   /** How the last one ended, and its last words. */
   readonly message: string
+  /** The same of other revisions, newest first: two that crash in turns must not clear each other's row. */
+  readonly others?: readonly Crashes[]
+}
+
+/** What routers and workers say about load, folded (`demand.ts`). */
+export interface Demand {
+  /** `partial`: a router has fallen silent lately, what it has is not in here. `stale`: no router is heard at all. */
+  readonly freshness: 'fresh' | 'partial' | 'stale'
+  /** Requests in the routers' queues, held ones included. */
+  readonly waiting: number
+  /** Of those: without any worker that could take them. */
+  readonly held: number
+  readonly running: number
+  /** Choices that workers compute. */
+  readonly slotsBusy: number
+  /** The last minutes, oldest first, at most `limits.operator.demandSamplesMax`. */
+  readonly samples: readonly DemandSample[]
+}
+
+export interface DemandSample {
+  /** When it began. */
+  readonly at: number
+  /** Requests that ended and count for goodput, and those of them within their SLO. */
+  readonly offered: number
+  readonly met: number
+  /** How long requests waited in routers: `algorithms/waitHistogram.ts`. */
+  readonly waits: readonly number[]
 }
 
 export interface Observed {
   readonly name: DeploymentName
   /** null: deleted; what runs is to be drained. */
   readonly desired: Desired | null
+  /** Workers wanted now: from the spec, or from the autoscaler between its bounds. */
+  readonly replicas: number
+  readonly scaling: ScaleView | null
   readonly workers: readonly ObservedWorker[]
-  readonly model: ModelState
+  /** By SHA-256: the files of what is asked for and of what could be gone back to. One that is not in here is absent. */
+  readonly models: ReadonlyMap<string, ModelState>
   readonly crashes: Crashes | null
   /** Since when NATS has been connected without a break; null: it is not. Silence counts only while it is. */
   readonly busConnectedSince: number | null
@@ -83,11 +120,22 @@ export interface Observed {
   readonly history: RevisionHistory
   /** Why the newest edit of the resources was not taken; empty when it was. */
   readonly resourceProblems: readonly string[]
-  /** Folded from the routers. */
+  readonly demand: Demand
+  /** Requests per second within their SLO, over all routers; null: none has said anything. */
   readonly sloGoodput: number | null
   /** Where clients reach the router. */
   readonly url: string
   readonly drainGraceMs: number
+  /** The wall clock, which only people read. */
+  readonly nowIso: string
+}
+
+/** What the autoscaler last said (`scale.ts`). */
+export interface ScaleView {
+  readonly recommended: number
+  readonly reason: string
+  readonly holds: boolean
+  readonly message: string
 }
 
 export type WorkerState = 'starting' | 'ready' | 'unresponsive' | 'draining'
@@ -103,9 +151,12 @@ export function stateOf(worker: ObservedWorker, busConnectedSince: number | null
 }
 
 function isSilent(worker: ObservedWorker, busConnectedSince: number, now: number): boolean {
-  const silentSince = Math.max(worker.heardAt ?? worker.startedAt, busConnectedSince)
+  const runningSince = worker.runningSince === undefined ? worker.startedAt : worker.runningSince
+  const heardSince = worker.heardAt ?? runningSince
+  // What does not run yet cannot speak; how long that may last is the rollout's to say.
+  if (heardSince === null) return false
   const silenceMsMax = worker.heardAt === null ? limits.operator.startTimeoutMs : limits.operator.silenceMs
-  return now - silentSince >= silenceMsMax
+  return now - Math.max(heardSince, busConnectedSince) >= silenceMsMax
 }
 
 /** The model file that workers of this spec load; null for the simulated engine, which loads nothing. */
@@ -113,8 +164,37 @@ export function modelFileOf(spec: ModelDeploymentSpec): ModelFile | null {
   return spec.engine.kind === 'simulated' ? null : (spec.target ?? null)
 }
 
+export function draftFileOf(spec: ModelDeploymentSpec): ModelFile | null {
+  return spec.engine.kind === 'simulated' ? null : (spec.draft ?? null)
+}
+
+export function filesOf(spec: ModelDeploymentSpec): ModelFile[] {
+  return [modelFileOf(spec), draftFileOf(spec)].filter((file) => file !== null)
+}
+
+export function modelStateOf(models: ReadonlyMap<string, ModelState>, file: ModelFile | null): ModelState {
+  return file === null ? { kind: 'not-needed' } : (models.get(file.sha256) ?? { kind: 'absent' })
+}
+
+/** Target and draft are one unit: workers start when all of it is there. The least ready file speaks for the whole. */
+export function cacheStateOf(observed: Observed, spec: ModelDeploymentSpec): ModelState {
+  const states = filesOf(spec).map((file) => modelStateOf(observed.models, file))
+  const least = (['failed', 'absent', 'fetching', 'ready'] as const).map((kind) =>
+    states.find((state) => state.kind === kind),
+  )
+  return least.find((state) => state !== undefined) ?? { kind: 'not-needed' }
+}
+
+export const isCached = (model: ModelState) => model.kind === 'ready' || model.kind === 'not-needed'
+
 /** Workers that a spec asks for. Between the bounds of `scaling` the autoscaler decides; without its word, enough to serve. */
 export function replicasWanted(spec: ModelDeploymentSpec): number {
   const scale = scaleOf(spec)
   return scale.kind === 'fixed' ? scale.replicas : Math.max(1, scale.scaling.minReplicas)
+}
+
+/** The autoscaler may take all workers away, and gives one back when a request comes. */
+export function scalesFromZero(spec: ModelDeploymentSpec): boolean {
+  const scale = scaleOf(spec)
+  return scale.kind === 'scaled' && scale.scaling.minReplicas === 0
 }

@@ -50,6 +50,8 @@ test('a rollout of one replica: start the new, wait until it is ready, drain the
   expect(said(world.step().actions)).toEqual(['publish-record', 'drain w0 replaced'])
   expect(world.step().next).toMatchObject({ kind: 'wait', until: 'drained' })
   world.settle()
+  expect(world.step().next).toEqual({ kind: 'wait', until: 'watched', recheckMs: limits.operator.resyncMs })
+  world.pass(60_000)
   expect(world.step().next).toEqual({ kind: 'done' })
 })
 

@@ -2,12 +2,15 @@
  * What routers are told of a deployment (`ModelRecord`): while a rollout runs, of the revision that serves, not of the one
  * that is to come.
  */
+import { limits } from '#contracts/limits.ts'
 import type { ModelRecord, WorkerRecord } from '#contracts/records.ts'
-import { type Desired, type Observed, type ObservedWorker, stateOf } from './observed.ts'
+import { type Desired, type Observed, type ObservedWorker, scalesFromZero, stateOf } from './observed.ts'
+import type { RevisionEntry } from './revision.ts'
 
-export function recordOf(observed: Observed, desired: Desired, now: number): ModelRecord {
+/** `target`: the revision that new workers are started as. */
+export function recordOf(observed: Observed, desired: Desired, now: number, target: Target = desired): ModelRecord {
   const { spec } = desired
-  const serving = servingOf(observed, desired, now)
+  const serving = servingOf(observed, target, now)
   return {
     deployment: observed.name,
     servedNames: [...desired.servedNames],
@@ -15,20 +18,24 @@ export function recordOf(observed: Observed, desired: Desired, now: number): Mod
     ...serving,
     slo: { ...spec.slo },
     queue: { ...spec.queue },
+    scaling: { fromZero: scalesFromZero(spec), holdMsMax: limits.queue.holdMsMax },
   }
 }
 
+type Target = Pick<RevisionEntry, 'revision' | 'spec'>
 type Serving = Pick<ModelRecord, 'revision' | 'contextTokensMax' | 'capabilities' | 'simulated' | 'reproducible'>
 
-function servingOf(observed: Observed, desired: Desired, now: number): Serving {
+function servingOf(observed: Observed, target: Target, now: number): Serving {
   const ready = observed.workers.filter((worker) => stateOf(worker, observed.busConnectedSince, now) === 'ready')
-  const registration = bestRegistration(ready, desired)
+  const registration = bestRegistration(ready, target)
   if (registration !== null) return fromRegistration(registration)
   // A ready worker whose registration has not been read (again): what was published of it holds.
   if (ready.length > 0 && observed.published !== null) return fromRecord(observed.published)
-  const { engine } = desired.spec
+  // Asleep, or between two workers of the same revision: what is known of it does not change by that.
+  if (observed.published?.revision === target.revision) return fromRecord(observed.published)
+  const { engine } = target.spec
   return {
-    revision: desired.revision,
+    revision: target.revision,
     contextTokensMax: engine.contextTokensMax,
     // A worker says what it can do once it has loaded its model; until then this is the best guess.
     capabilities: { chat: true, completions: true, embeddings: engine.embeddings, grammar: true },
@@ -38,8 +45,8 @@ function servingOf(observed: Observed, desired: Desired, now: number): Serving {
 }
 
 /** Of the new revision once one of its workers is ready, else of the old. */
-function bestRegistration(ready: readonly ObservedWorker[], desired: Desired): WorkerRecord | null {
-  const isNew = (worker: ObservedWorker) => worker.revision === desired.revision
+function bestRegistration(ready: readonly ObservedWorker[], target: Target): WorkerRecord | null {
+  const isNew = (worker: ObservedWorker) => worker.revision === target.revision
   const ordered = [...ready.filter(isNew), ...ready.filter((worker) => !isNew(worker))]
   return ordered.find((worker) => worker.registration !== null)?.registration ?? null
 }

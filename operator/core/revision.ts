@@ -1,25 +1,29 @@
 /**
  * The revision of a deployment: a hash of everything in its spec that a worker is started with, so that exactly those
  * changes need new workers. Where the same content comes from, how many workers there are and what routers alone read
- * (names, queue bounds) is not in it.
+ * (names, queue bounds) is not in it. And the history of revisions as a value, which a platform stores.
  */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
-import { modelFileOf } from './observed.ts'
+import { draftFileOf, modelFileOf } from './observed.ts'
 
 /** One revision that a deployment has had, with everything that is needed to go back to it. */
 export const RevisionEntry = z.object({
   revision: Revision,
   spec: ModelDeploymentSpec,
+  /** As `Desired.image`. */
+  image: z.string().optional(),
   /** When it was first asked for; ISO 8601, for people. */
   createdAt: z.string(),
   /** `current`: the newest, still on trial. `good`: it was fully rolled out once. `failed`: given up. */
   state: z.enum(['current', 'good', 'failed']),
   /** Why it failed; empty otherwise. */
   message: z.string().default(''),
+  /** Share of requests within the SLO just before it was asked for; absent: too few to tell. */
+  goodputBefore: z.number().min(0).max(1).optional(),
 })
 export type RevisionEntry = z.infer<typeof RevisionEntry>
 
@@ -32,10 +36,26 @@ export function parseHistory(stored: unknown): RevisionHistory {
   return stored.flatMap((entry) => RevisionEntry.safeParse(entry).data ?? []).slice(0, limits.operator.revisionsMax)
 }
 
-export function revisionOf(spec: ModelDeploymentSpec): Revision {
-  const { engine, compression, slo } = spec
-  const needsNewWorkers = { target: modelFileOf(spec)?.sha256 ?? null, engine, compression, slo }
+export function revisionOf(spec: ModelDeploymentSpec, image?: string): Revision {
+  const { engine, speculation, compression, kvPrediction, slo, resources, podTemplate } = spec
+  const needsNewWorkers = {
+    target: modelFileOf(spec)?.sha256 ?? null,
+    draft: draftFileOf(spec)?.sha256 ?? null,
+    experts: spec.experts.map(({ name, adapter }) => ({ name, sha256: adapter.sha256 })),
+    ...{ engine, speculation, compression, kvPrediction, slo, resources, podTemplate },
+    image,
+  }
   return Revision.parse(createHash('sha256').update(canonicalJson(needsNewWorkers)).digest('hex').slice(0, 10))
+}
+
+/** Whatever a rollout is judged by: where it changes, a revision that failed may try again. */
+export function isSameAttempt(a: ModelDeploymentSpec, b: ModelDeploymentSpec): boolean {
+  return canonicalJson(attemptOf(a)) === canonicalJson(attemptOf(b))
+}
+
+function attemptOf(spec: ModelDeploymentSpec): Partial<ModelDeploymentSpec> {
+  const { replicas: _replicas, scaling: _scaling, servedNames: _names, queue: _queue, ...attempt } = spec
+  return attempt
 }
 
 /** JSON with sorted keys: equal values give equal text, whatever the order of the keys in the file. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import type { ConditionType, ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
-import type { Observed } from './observed.ts'
 import { planDeployment } from './plan.ts'
 import { statusOf } from './status.ts'
 import { desiredFor, observedOf, registrationOf, specOf, workerOf } from './testing.ts'
@@ -11,7 +10,10 @@ const { revision } = desired
 const ready = (name: string, of: string = revision) =>
   workerOf(name, of, { said: 'ready', registration: registrationOf(name, of) })
 
-const statusFor = (fields: Partial<Observed>, nowIso = '2030-01-01T00:00:00.000Z'): ModelDeploymentStatus => {
+const statusFor = (
+  fields: Parameters<typeof observedOf>[0],
+  nowIso = '2030-01-01T00:00:00.000Z',
+): ModelDeploymentStatus => {
   const observed = observedOf({ desired, ...fields })
   const status = statusOf(observed, planDeployment(observed, 0), { now: 0, nowIso })
   expect(status).not.toBeNull()

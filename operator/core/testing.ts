@@ -7,17 +7,34 @@ import { WorkerReport } from '#contracts/messages.ts'
 import { WorkerRecord } from '#contracts/records.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import { afterCrash } from './backOff.ts'
-import type { Desired, ModelState, Observed, ObservedWorker } from './observed.ts'
+import {
+  type Demand,
+  type Desired,
+  filesOf,
+  type ModelState,
+  type Observed,
+  type ObservedWorker,
+  replicasWanted,
+} from './observed.ts'
 import { type Action, type Plan, planDeployment } from './plan.ts'
-import { revisionOf } from './revision.ts'
+import { type RevisionHistory, revisionOf } from './revision.ts'
 
 export const digest = 'a'.repeat(64)
 export const anyModel = { source: 'https://models.example/a.gguf', mirrors: [], sha256: digest }
 
-export function specOf(fields: { context?: number; replicas?: number; simulated?: boolean } = {}): ModelDeploymentSpec {
-  const { context = 2048, replicas = 1, simulated = false } = fields
+export interface SpecFields {
+  readonly context?: number
+  readonly replicas?: number
+  readonly simulated?: boolean
+  readonly rollout?: object
+  readonly scaling?: object
+}
+
+export function specOf(fields: SpecFields = {}): ModelDeploymentSpec {
+  const { context = 2048, replicas = 1, simulated = false, rollout = {}, scaling } = fields
   return ModelDeploymentSpec.parse({
-    replicas,
+    ...(scaling === undefined ? { replicas } : { scaling }),
+    rollout,
     engine: { kind: simulated ? 'simulated' : 'llamacpp', contextTokensMax: context },
     ...(simulated ? {} : { target: anyModel }),
   })
@@ -28,22 +45,32 @@ export function desiredFor(spec: ModelDeploymentSpec, fields: Partial<Desired> =
   return { generation: 1, revision, spec, servedNames: ['smol'], conflicts: [], created: 1_700_000_000, ...fields }
 }
 
-export function observedOf(fields: Partial<Observed> = {}): Observed {
+export const noDemand: Demand = { freshness: 'fresh', waiting: 0, held: 0, running: 0, slotsBusy: 0, samples: [] }
+
+/** `model`: the state of every file that the snapshot's revisions need. */
+export function observedOf(fields: Partial<Observed> & { model?: ModelState } = {}): Observed {
+  const { model = { kind: 'ready', path: '/cache/a.gguf' }, ...rest } = fields
+  const desired = rest.desired === undefined ? desiredFor(specOf()) : rest.desired
+  const specs = [...(desired === null ? [] : [desired.spec]), ...(rest.history ?? []).map(({ spec }) => spec)]
   return {
     name: DeploymentName.parse('smol'),
-    desired: desiredFor(specOf()),
+    desired,
+    replicas: desired === null ? 0 : replicasWanted(desired.spec),
+    scaling: null,
     workers: [],
-    model: { kind: 'ready', path: '/cache/a.gguf' },
+    models: new Map(specs.flatMap(filesOf).map(({ sha256 }) => [sha256, model])),
     crashes: null,
     busConnectedSince: 0,
     published: null,
     status: null,
     history: [],
     resourceProblems: [],
+    demand: noDemand,
     sloGoodput: null,
     url: 'http://127.0.0.1:8080',
     drainGraceMs: 30_000,
-    ...fields,
+    nowIso: '2030-01-01T00:00:00.000Z',
+    ...rest,
   }
 }
 
@@ -60,6 +87,7 @@ export function workerOf(
     drainAskedAt: null,
     report: said === undefined ? null : reportOf(worker, revision, said),
     heardAt: said === undefined ? null : 0,
+    readySince: said === 'ready' ? 0 : null,
     registration: null,
     ...rest,
   }
@@ -106,17 +134,19 @@ export function registrationOf(worker: string, revision: string, fields: Partial
   })
 }
 
-/** One line per action, for exact sequences. */
+/** One line per action, for exact sequences. That the history is kept has its own tests. */
 export function said(actions: readonly Action[]): string[] {
-  return actions.map((action) => {
+  const told = actions.filter(({ kind }) => kind !== 'write-history')
+  return told.map((action) => {
     switch (action.kind) {
       case 'start-worker':
-        return `start ${action.revision}${action.restart ? ' again' : ''}`
+        return `start ${action.start.revision}${action.restart ? ' again' : ''}`
       case 'drain-worker':
       case 'kill-worker':
         return `${action.kind === 'drain-worker' ? 'drain' : 'kill'} ${action.worker} ${action.why}`
       case 'fetch-model':
         return `fetch ${action.file.sha256.slice(0, 4)}`
+      case 'write-history':
       case 'publish-record':
       case 'remove-record':
       case 'forget':
@@ -134,6 +164,8 @@ export class ModelWorld {
   model: ModelState = { kind: 'absent' }
   workers: ObservedWorker[] = []
   forgotten = false
+  history: RevisionHistory = []
+  demand: Demand = noDemand
   #crashes: Observed['crashes'] = null
   #published: Observed['published'] = null
   #born = 0
@@ -143,8 +175,8 @@ export class ModelWorld {
   }
 
   observe(): Observed {
-    const { desired, workers, model } = this
-    return observedOf({ desired, workers, model, crashes: this.#crashes, published: this.#published })
+    const { desired, workers, model, history, demand } = this
+    return observedOf({ desired, workers, model, history, demand, crashes: this.#crashes, published: this.#published })
   }
 
   /** One reconcile. */
@@ -186,16 +218,20 @@ export class ModelWorld {
   #readied(worker: ObservedWorker): ObservedWorker {
     const { worker: name, revision } = worker
     const registration = registrationOf(name, revision)
-    return { ...worker, report: reportOf(name, revision, 'ready'), heardAt: this.now, registration }
+    const readySince = worker.readySince ?? this.now
+    return { ...worker, report: reportOf(name, revision, 'ready'), heardAt: this.now, readySince, registration }
   }
 
   #take(action: Action): void {
     switch (action.kind) {
+      case 'write-history':
+        this.history = action.history
+        return
       case 'fetch-model':
         this.model = { kind: 'fetching', activity: 'downloading', bytes: 0, bytesTotal: null, bytesPerSecond: 0 }
         return
       case 'start-worker':
-        this.workers = [...this.workers, workerOf(`w${this.#born++}`, action.revision, { startedAt: this.now })]
+        this.workers = [...this.workers, workerOf(`w${this.#born++}`, action.start.revision, { startedAt: this.now })]
         return
       case 'drain-worker':
         this.workers = this.workers.map((w) => (w.worker === action.worker ? { ...w, drainAskedAt: this.now } : w))

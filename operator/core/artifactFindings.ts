@@ -1,0 +1,108 @@
+/**
+ * Conditions of what a pair is made of: its files in the cache, its target, draft and experts, its compression. Pure.
+ *
+ * A field that this version accepts and does not carry out is answered here: `Unknown`, reason `NoEffectYet`, by name.
+ */
+import { type ConditionType, fieldsWithoutEffect } from '#contracts/resources/modelDeployment.ts'
+import { type Finding, finding } from './conditions.ts'
+import { count, type Facts, progressOf } from './facts.ts'
+import { draftFileOf, type ModelState, modelFileOf, modelStateOf, scalesFromZero } from './observed.ts'
+
+export function artifactFindings(facts: Facts): Finding[] {
+  return [
+    cacheFinding(facts),
+    targetFinding(facts),
+    draftFinding(facts),
+    expertsFinding(facts),
+    compressionFinding(facts),
+  ]
+}
+
+/** Both files of the pair: it is one unit. The one that is furthest from ready decides. */
+function cacheFinding({ observed, course, desired }: Facts): Finding {
+  const { spec } = course.target
+  const files = [
+    { name: 'target', state: modelStateOf(observed.models, modelFileOf(spec)) },
+    { name: 'draft', state: modelStateOf(observed.models, draftFileOf(spec)) },
+  ].filter(({ state }) => state.kind !== 'not-needed')
+  if (files.length === 0) return finding('ModelCacheReady', true, 'NotNeeded', 'the simulated engine loads no model')
+  const told = (say: (state: ModelState) => string) =>
+    files.length === 1 && files[0] !== undefined
+      ? say(files[0].state)
+      : files.map(({ name, state }) => `${name}: ${say(state)}`).join('; ')
+  const has = (kind: ModelState['kind']) => files.some(({ state }) => state.kind === kind)
+  if (has('failed')) return finding('ModelCacheReady', false, 'FetchFailed', told(sayFile))
+  if (has('fetching')) return finding('ModelCacheReady', false, 'Fetching', told(sayFile))
+  if (!has('absent')) return finding('ModelCacheReady', true, 'Verified', told(sayFile))
+  return observed.replicas === 0 && !scalesFromZero(desired.spec)
+    ? finding('ModelCacheReady', false, 'Stopped', 'not fetched: replicas is 0')
+    : finding('ModelCacheReady', false, 'NotFetched', told(sayFile))
+}
+
+function sayFile(state: ModelState): string {
+  switch (state.kind) {
+    case 'not-needed':
+      return 'not needed'
+    case 'absent':
+      return 'the model is about to be fetched'
+    case 'fetching':
+      return progressOf(state)
+    case 'ready':
+      return `SHA-256 verified: ${state.path}`
+    case 'failed':
+      return state.message
+    default:
+      return state satisfies never
+  }
+}
+
+function targetFinding({ course, readyNew }: Facts): Finding {
+  const { spec, revision } = course.target
+  const what = spec.engine.kind === 'simulated' ? 'simulated engine' : 'target model'
+  if (readyNew.length > 0)
+    return finding('TargetReady', true, 'Loaded', `${what} loaded by ${count(readyNew.length, 'worker')}`)
+  return finding('TargetReady', false, 'NotLoaded', `no worker of revision ${revision} has loaded its ${what} yet`)
+}
+
+/** Whether its vocabulary fits is found by the worker at its start; it then fails and says so (`Degraded`). */
+function draftFinding(facts: Facts): Finding {
+  const { observed, course } = facts
+  const draft = modelStateOf(observed.models, draftFileOf(course.target.spec))
+  if (draft.kind === 'failed') return finding('DraftReady', false, 'FetchFailed', draft.message)
+  if (draft.kind === 'absent' || draft.kind === 'fetching')
+    return finding('DraftReady', false, 'NotFetched', progressOf(draft))
+  const message =
+    draft.kind === 'ready' ? 'the draft is in the model cache' : 'the pair has no draft; nothing is needed'
+  return (
+    withoutEffect(facts, 'DraftReady', ['spec.draft', 'spec.speculation']) ??
+    finding('DraftReady', true, 'NotNeeded', message)
+  )
+}
+
+function expertsFinding(facts: Facts): Finding {
+  return (
+    withoutEffect(facts, 'ExpertsReady', ['spec.experts']) ??
+    finding('ExpertsReady', true, 'NotNeeded', 'the pair has no experts')
+  )
+}
+
+function compressionFinding(facts: Facts): Finding {
+  const { course, readyNew } = facts
+  const later = withoutEffect(facts, 'CompressionApplied', ['spec.compression', 'spec.kvPrediction'])
+  if (later !== null) return later
+  const asked = course.target.spec.compression.kvCache.type
+  const types = [...new Set(readyNew.flatMap((worker) => worker.registration?.engine.kvCacheType ?? []))]
+  if (types.length === 0)
+    return finding('CompressionApplied', 'unknown', 'NoWorkerReady', 'known once a worker is ready')
+  const message = `KV cache: ${types.join(', ')} (asked: ${asked})`
+  if (asked === 'auto' || types.every((type) => type === asked))
+    return finding('CompressionApplied', true, 'Applied', message)
+  return finding('CompressionApplied', false, 'Differs', message)
+}
+
+/** Null: none of these fields asks for what this version does not do. */
+function withoutEffect({ course }: Facts, type: ConditionType, roots: readonly string[]): Finding | null {
+  const fields = fieldsWithoutEffect(course.target.spec).filter((field) => roots.some((root) => field.startsWith(root)))
+  if (fields.length === 0) return null
+  return finding(type, 'unknown', 'NoEffectYet', `accepted, without effect in this version: ${fields.join(', ')}`)
+}

@@ -1,0 +1,33 @@
+/**
+ * What a worker is told (`WorkerConfig`): the same of a pair's spec on every platform, and each platform's own place. Pure.
+ */
+import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import type { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
+import type { WorkerConfig } from '#contracts/workerConfig.ts'
+import { modelFileOf } from './observed.ts'
+
+export interface WorkerIdentity {
+  readonly worker: WorkerId
+  readonly deployment: DeploymentName
+  readonly revision: Revision
+  readonly spec: ModelDeploymentSpec
+  readonly modelPath: string | null
+}
+
+/** What the platform knows and the pair does not. */
+export type WorkerPlace = Pick<WorkerConfig, 'nats' | 'metricsPort' | 'metricsHost' | 'cacheDir' | 'logLevel'>
+
+export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): WorkerConfig {
+  const { worker, deployment, revision, spec, modelPath } = identity
+  return {
+    worker,
+    deployment,
+    revision,
+    modelPath,
+    modelSha256: modelFileOf(spec)?.sha256 ?? null,
+    engine: spec.engine,
+    kvCacheType: spec.compression.kvCache.type,
+    slo: spec.slo,
+    ...place,
+  }
+}
