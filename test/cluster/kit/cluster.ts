@@ -189,6 +189,16 @@ export class Cluster implements AsyncDisposable {
     return run(programPath('helm'), args, { environment: this.environment, waitMsMax: 300_000 })
   }
 
+  /** `helm upgrade --install …` with values merged in this order. */
+  helmWith(values: readonly object[], args: readonly string[]): Promise<string> {
+    const files = values.flatMap((value) => {
+      const path = join(this.folder, `values-${crypto.randomUUID()}.yaml`)
+      writeFileSync(path, JSON.stringify(value))
+      return ['--values', path]
+    })
+    return this.helm('upgrade', '--install', ...args, ...files)
+  }
+
   /** What kubectl, helm and clients need to find this cluster and nothing of the person's own. */
   get environment(): Record<string, string> {
     const helm = (name: string) => join(this.folder, 'helm', name)
@@ -233,6 +243,10 @@ export class Cluster implements AsyncDisposable {
   async start(component: Component): Promise<void> {
     await this.#box.startAgain(component)
     await apiReady(this.#box)
+  }
+
+  runs(name: string): boolean {
+    return this.#box.pidOf(name) !== null
   }
 
   pidOf(component: Component): number | null {

@@ -1,0 +1,145 @@
+/**
+ * Paceline as a person installs it: the chart, from this checkout, into a namespace of a real cluster that enforces the restricted
+ * Pod Security Standard. What differs from a person's values: images made here, little CPU asked for, a model hub of our own.
+ */
+import { join } from 'node:path'
+import OpenAI from 'openai'
+import { testModel } from '../bench/harness/model.ts'
+import { projectFolder } from '../bench/harness/machine.ts'
+import { type Cluster, waitFor } from './kit/cluster.ts'
+import { imageNames, pacelineImages } from './kit/imageSet.ts'
+import { addVolumes } from './kit/storage.ts'
+
+export const chart = join(projectFolder, 'charts', 'paceline')
+export const example = (name: string): string => join(projectFolder, 'examples', name)
+const mirrorPort = 18_080
+
+export interface InstallOptions {
+  readonly namespace: string
+  /** Merged over the values of the tests, as a second values file. */
+  readonly values?: object
+  /** Volumes to have ready: one for NATS and one for each model. */
+  readonly volumes?: number
+}
+
+/** A release called `paceline` in a namespace of its own. */
+export interface Paceline {
+  readonly cluster: Cluster
+  readonly namespace: string
+  /** The router's service as the host reaches it. */
+  readonly url: string
+  kubectl(...args: readonly string[]): Promise<string>
+  apply(text: string): Promise<string>
+  get(...args: readonly string[]): Promise<unknown>
+  client(apiKey?: string): OpenAI
+  /** Resolves when a condition of a pair has this status. */
+  until(pair: string, condition: string, status?: string, waitMsMax?: number): Promise<void>
+  upgrade(values: object): Promise<string>
+  /** `helm uninstall`, then the namespace: resolves when both are gone. */
+  remove(): Promise<void>
+}
+
+export async function install(cluster: Cluster, options: InstallOptions): Promise<Paceline> {
+  const { namespace, values = {}, volumes = 2 } = options
+  await bringImages(cluster)
+  await startMirror(cluster)
+  await addVolumes(cluster, volumes)
+  await cluster.kubectl('create', 'namespace', namespace)
+  await cluster.kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
+  const release = ['paceline', chart, '--namespace', namespace, '--wait', '--timeout', '120s']
+  const withValues = (more: object) => cluster.helmWith([testValues(cluster), values, more], release)
+  await withValues({}).then(
+    () => undefined,
+    (error: unknown) => explained(cluster, namespace, error),
+  )
+  const kubectl = (...args: readonly string[]) => cluster.kubectl('-n', namespace, ...args)
+  const address = await kubectl('get', 'service', 'paceline-router', '-o', 'jsonpath={.spec.clusterIP}')
+  const url = `http://${address}`
+  return {
+    cluster,
+    namespace,
+    url,
+    kubectl,
+    apply: (text) => cluster.apply(text, '-n', namespace),
+    get: (...args) => cluster.get('-n', namespace, ...args),
+    client: (apiKey = 'none') => new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 0, timeout: 120_000 }),
+    async until(pair, condition, status = 'True', waitMsMax = 120_000) {
+      const path = `jsonpath={.status.conditions[?(@.type=="${condition}")].status}`
+      const explain = () => describeNamespace(cluster, namespace)
+      await waitFor({ what: `${pair} to be ${condition}=${status}`, waitMsMax, everyMs: 250, explain }, async () => {
+        return (await kubectl('get', 'pair', pair, '-o', path)) === status
+      })
+    },
+    upgrade: withValues,
+    async remove() {
+      await cluster.helm('uninstall', 'paceline', '--namespace', namespace, '--wait')
+      await cluster.kubectl('delete', 'namespace', namespace, '--timeout=120s')
+    },
+  }
+}
+
+async function bringImages(cluster: Cluster): Promise<void> {
+  const present = await cluster.imageNames()
+  if (!present.includes(imageNames.worker)) await cluster.loadImages(pacelineImages())
+}
+
+/** The model hub that pods see, and the host that plain http:// may name. */
+export const mirrorHost = (cluster: Cluster): string => cluster.addresses.node
+export const mirrorUrl = (cluster: Cluster): string => `http://${mirrorHost(cluster)}:${mirrorPort}`
+
+async function startMirror(cluster: Cluster): Promise<void> {
+  const model = testModel()
+  if (model === null) throw new Error('no model: npm run test:cluster brings one')
+  if (cluster.runs('mirror')) return
+  const program = join(import.meta.dirname, 'kit', 'mirror.ts')
+  await cluster.startBeside('mirror', process.execPath, [program, mirrorHost(cluster), String(mirrorPort), model])
+}
+
+const little = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { memory: '1Gi' } })
+
+function testValues(cluster: Cluster): object {
+  const [natsRepository, natsTag] = imageNames.nats.split(':')
+  return {
+    image: { registry: 'localhost', tag: 'test', pullPolicy: 'Never' },
+    operator: { resources: little('20m', '128Mi') },
+    router: { resources: little('20m', '128Mi'), drain: { delaySeconds: 2, graceSeconds: 60 } },
+    worker: { resources: { requests: { cpu: '50m', memory: '128Mi' } }, drainGraceSeconds: 60 },
+    nats: { image: { repository: natsRepository, tag: natsTag }, resources: little('20m', '32Mi') },
+    modelCache: {
+      size: '1Gi',
+      huggingFaceEndpoint: mirrorUrl(cluster),
+      plainHttpHosts: [mirrorHost(cluster)],
+      resources: { requests: { cpu: '20m', memory: '64Mi' } },
+    },
+  }
+}
+
+async function explained(cluster: Cluster, namespace: string, error: unknown): Promise<never> {
+  throw new Error(
+    `helm: ${error instanceof Error ? error.message : String(error)}\n${await describeNamespace(cluster, namespace)}`,
+  )
+}
+
+/** What a person would look at first. */
+export async function describeNamespace(cluster: Cluster, namespace: string): Promise<string> {
+  const say = async (...args: string[]) => {
+    const { stdout, stderr } = await cluster.tryKubectl(['-n', namespace, ...args])
+    return `--- kubectl ${args.join(' ')}\n${stdout || stderr}`
+  }
+  const logs = (part: string) => say('logs', '-l', `app.kubernetes.io/component=${part}`, '--tail', '15', '--prefix')
+  const parts = await Promise.all([
+    say('get', 'pods,pvc,jobs,pairs', '-o', 'wide'),
+    say(
+      'get',
+      'events',
+      '--sort-by=.lastTimestamp',
+      '-o',
+      'custom-columns=O:.involvedObject.name,R:.reason,M:.message',
+    ),
+    logs('operator'),
+    logs('router'),
+    logs('nats'),
+    say('logs', '-l', 'app.kubernetes.io/name=paceline-worker', '--tail', '15', '--prefix'),
+  ])
+  return parts.join('\n')
+}
