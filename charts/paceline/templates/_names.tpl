@@ -38,9 +38,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- toYaml (merge $own $more (.labels | default dict)) -}}
 {{- end -}}
 
-{{- /* Pods that the operator makes. */ -}}
-{{- define "paceline.workerSelector" -}}
-app.kubernetes.io/name: paceline-worker
+{{- /* Pods that the operator makes: workers, and those that fetch their models. */ -}}
+{{- define "paceline.operatedSelector" -}}
 app.kubernetes.io/managed-by: paceline-operator
 {{- end -}}
 
