@@ -199,12 +199,14 @@ function intOrString({ anyOf = [] }: Json, path: string): StructuralSchema {
 }
 
 function validations(hints: Json['hints']): StructuralSchema {
-  const rules = (hints?.rules ?? []).map(({ cel, message, path }) => ({
-    rule: cel,
-    message,
-    // Of metadata only the name is in the schema of a CRD, and not as a field that a rule may point to.
-    ...(path === undefined || path[0] === 'metadata' ? {} : { fieldPath: path.map((field) => `.${field}`).join('') }),
-  }))
+  const rules = (hints?.rules ?? []).map(({ cel, message, path }) => {
+    if (path === undefined) return { rule: cel, message }
+    const field = path.join('.')
+    // Of metadata a definition knows only that it is an object, so a rule cannot point into it.
+    return path[0] === 'metadata'
+      ? { rule: cel, message: `${field}: ${message}` }
+      : { rule: cel, message, fieldPath: `.${field}` }
+  })
   const transitions = (hints?.transitions ?? []).map(({ cel, message }) => ({ rule: cel, message }))
   const all = [...rules, ...transitions]
   return all.length === 0 ? {} : { 'x-kubernetes-validations': all }

@@ -7,7 +7,7 @@
  */
 import * as z from 'zod'
 import { Engine } from './engine.ts'
-import { apiVersion, conditionOf, conditionsOf, dnsLabel, Metadata, nameRule, ServedName } from './metadata.ts'
+import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
 import { ModelFile } from './modelFile.ts'
 import { PodTemplate, Resources } from './podTemplate.ts'
 import { hinted, namedListOf, ruled, setOf } from './rules.ts'
@@ -248,7 +248,7 @@ export const ModelDeployment = ruled(
   z.strictObject({
     apiVersion: z.literal(apiVersion),
     kind: z.literal('ModelDeployment'),
-    metadata: Metadata,
+    metadata: OwnMetadata,
     spec: ModelDeploymentSpec,
     status: ModelDeploymentStatus.optional(),
   }),

@@ -5,7 +5,7 @@
  * its condition says that routers do not carry it out yet.
  */
 import * as z from 'zod'
-import { apiVersion, conditionOf, conditionsOf, dnsLabel, Metadata, nameRule, ServedName } from './metadata.ts'
+import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
 import { hinted, ruled } from './rules.ts'
 
 const Target = z
@@ -158,7 +158,7 @@ export const ModelRoute = ruled(
   z.strictObject({
     apiVersion: z.literal(apiVersion),
     kind: z.literal('ModelRoute'),
-    metadata: Metadata,
+    metadata: OwnMetadata,
     spec: ModelRouteSpec,
     status: ModelRouteStatus.optional(),
   }),

@@ -54,9 +54,14 @@ export const Resources = z.strictObject({
 export type Resources = z.infer<typeof Resources>
 
 const Toleration = z.strictObject({
-  key: z.string().max(316).optional().describe('Taint key; absent with `operator: Exists` matches every taint.'),
+  key: z
+    .string()
+    .max(316)
+    .regex(labelName, 'a taint key')
+    .optional()
+    .describe('Taint key; absent with `operator: Exists` matches every taint.'),
   operator: z.enum(['Exists', 'Equal']).default('Equal').describe('How `key` and `value` match a taint.'),
-  value: z.string().max(63).optional().describe('Taint value; only with `operator: Equal`.'),
+  value: LabelValue.optional().describe('Taint value; only with `operator: Equal`.'),
   effect: z
     .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
     .optional()

@@ -42,7 +42,7 @@ export interface KubernetesHints {
 export const kubernetesHints = z.registry<KubernetesHints>()
 
 export function hinted<S extends z.ZodType>(schema: S, hints: KubernetesHints): S {
-  kubernetesHints.add(schema, hints)
+  kubernetesHints.add(schema, { ...kubernetesHints.get(schema), ...hints })
   return schema
 }
 
