@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import { afterCrash, backOffMs } from './backOff.ts'
+import { afterCrash, backOffMs, crashesOf } from './backOff.ts'
 
 const bounds = { firstMs: 500, maxMs: 60_000 }
 
@@ -33,4 +33,27 @@ test('crashes in a row are counted until a worker was well for a while, or the r
   expect(second.inARow).toBe(2)
   expect(afterCrash(second, { ...end, readyMs: limits.operator.stableAfterMs }, 3_000, 0).inARow).toBe(1)
   expect(afterCrash(second, { ...end, revision: Revision.parse('b') }, 3_000, 0).inARow).toBe(1)
+})
+
+test('two revisions that crash in turns keep a row each', () => {
+  const end = (revision: string) => ({ revision: Revision.parse(revision), message: 'x', readyMs: 0 })
+  const rows = ['a', 'b', 'a', 'b', 'a'].reduce(
+    (before: ReturnType<typeof afterCrash> | null, revision, i) => afterCrash(before, end(revision), i, 0),
+    null,
+  )
+  expect(crashesOf(rows, Revision.parse('a'))?.inARow).toBe(3)
+  expect(crashesOf(rows, Revision.parse('b'))?.inARow).toBe(2)
+  expect(crashesOf(rows, Revision.parse('c'))).toBeNull()
+})
+
+test('of how many revisions crashes are counted is bounded', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 50 }), (names) => {
+      let rows: ReturnType<typeof afterCrash> | null = null
+      for (const name of names)
+        rows = afterCrash(rows, { revision: Revision.parse(`r${name}`), message: 'x', readyMs: 0 }, 0, 0)
+      expect(1 + (rows?.others?.length ?? 0)).toBeLessThanOrEqual(limits.operator.crashedRevisionsMax)
+      expect(rows?.others?.some((row) => row.others !== undefined) ?? false).toBe(false)
+    }),
+  )
 })

@@ -36,7 +36,7 @@ export function afterCrash(before: Crashes | null, end: WorkerEnd, now: number, 
   const others = known
     .filter(({ revision }) => revision !== end.revision)
     .slice(0, limits.operator.crashedRevisionsMax - 1)
-    .map(({ others: _, ...rest }) => rest)
+    .map(({ revision, inARow, retryAt, message }) => ({ revision, inARow, retryAt, message }))
   const newest = { revision: end.revision, inARow, retryAt: now + waitMs, message: end.message }
   return others.length === 0 ? newest : { ...newest, others }
 }

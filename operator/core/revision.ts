@@ -24,6 +24,8 @@ export const RevisionEntry = z.object({
   message: z.string().default(''),
   /** Share of requests within the SLO just before it was asked for; absent: too few to tell. */
   goodputBefore: z.number().min(0).max(1).optional(),
+  /** Crashes in a row that it already had when it was asked for (again): they are not held against this attempt. */
+  crashesBefore: z.int().min(0).optional(),
 })
 export type RevisionEntry = z.infer<typeof RevisionEntry>
 
@@ -42,7 +44,13 @@ export function revisionOf(spec: ModelDeploymentSpec, image?: string): Revision 
     target: modelFileOf(spec)?.sha256 ?? null,
     draft: draftFileOf(spec)?.sha256 ?? null,
     experts: spec.experts.map(({ name, adapter }) => ({ name, sha256: adapter.sha256 })),
-    ...{ engine, speculation, compression, kvPrediction, slo, resources, podTemplate },
+    engine,
+    speculation,
+    compression,
+    kvPrediction,
+    slo,
+    resources,
+    podTemplate,
     image,
   }
   return Revision.parse(createHash('sha256').update(canonicalJson(needsNewWorkers)).digest('hex').slice(0, 10))

@@ -57,8 +57,10 @@ function withDesired(observed: Observed, desired: Desired): [RevisionEntry, ...R
   ]
 }
 
-function newEntry({ nowIso, demand }: Observed, { revision, spec, image }: Desired): RevisionEntry {
+function newEntry(observed: Observed, { revision, spec, image }: Desired): RevisionEntry {
+  const { nowIso, demand, crashes } = observed
   const before = ratioOf(demand.samples, spec.rollout.guard.requestsMin)
+  const crashesBefore = crashesOf(crashes, revision)?.inARow
   return {
     revision,
     spec,
@@ -67,6 +69,7 @@ function newEntry({ nowIso, demand }: Observed, { revision, spec, image }: Desir
     state: 'current',
     message: '',
     ...(before === null ? {} : { goodputBefore: before }),
+    ...(crashesBefore === undefined ? {} : { crashesBefore }),
   }
 }
 
@@ -120,8 +123,12 @@ function failureOf(facts: TrialFacts, completeSince: number | null): string | nu
 
 function crashLoop({ observed, head }: TrialFacts): string | null {
   const crashes = crashesOf(observed.crashes, head.revision)
-  if (crashes === null || crashes.inARow < limits.operator.crashLoopAfter) return null
-  return `${crashes.inARow} crashes in a row; the last: ${crashes.message}`
+  if (crashes === null) return null
+  const before = head.crashesBefore ?? 0
+  // A row that is shorter than it was is a new one.
+  const inARow = crashes.inARow >= before ? crashes.inARow - before : crashes.inARow
+  if (inARow < limits.operator.crashLoopAfter) return null
+  return `${inARow} crashes in a row; the last: ${crashes.message}`
 }
 
 function notReadyInTime({ observed, desired, workers, head, now }: TrialFacts): string | null {
