@@ -22,6 +22,8 @@ export const WorkerConfig = z.strictObject({
   metricsHost: z.string().default('127.0.0.1'),
   /** Folder for what outlives a process: cost curves, reproducibility proofs. */
   cacheDir: z.string(),
+  /** What runs gets this long to finish after SIGTERM; default: `limits.drain.graceMs`. Whoever kills must wait longer. */
+  drainGraceMs: z.int().min(0).optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
 })
 export type WorkerConfig = z.infer<typeof WorkerConfig>

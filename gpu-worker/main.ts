@@ -38,7 +38,7 @@ async function run(settings: WorkerSettings, log: Log): Promise<void> {
     pages: { '/status': () => worker?.report() ?? { state: 'loading' } },
   })
   // Registered before anything slow, so that a stop during loading is heard.
-  onShutdown(log, () => worker?.drain(limits.drain.graceMs) ?? Promise.resolve())
+  onShutdown(log, () => worker?.drain(config.drainGraceMs ?? limits.drain.graceMs) ?? Promise.resolve())
   worker = await open(settings, log, metrics, health)
   worker.start()
   await worker.finished

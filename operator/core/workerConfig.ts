@@ -15,7 +15,10 @@ export interface WorkerIdentity {
 }
 
 /** What the platform knows and the pair does not. */
-export type WorkerPlace = Pick<WorkerConfig, 'nats' | 'metricsPort' | 'metricsHost' | 'cacheDir' | 'logLevel'>
+export type WorkerPlace = Pick<
+  WorkerConfig,
+  'nats' | 'metricsPort' | 'metricsHost' | 'cacheDir' | 'logLevel' | 'drainGraceMs'
+>
 
 export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): WorkerConfig {
   const { worker, deployment, revision, spec, modelPath } = identity
