@@ -46,7 +46,7 @@ export async function install(cluster: Cluster, options: InstallOptions): Promis
   await addVolumes(cluster, volumes)
   await cluster.kubectl('create', 'namespace', namespace)
   await cluster.kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
-  const release = ['paceline', chart, '--namespace', namespace, '--wait', '--timeout', '120s']
+  const release = ['paceline', chart, '--namespace', namespace, '--wait', '--timeout', '120s', '--take-ownership']
   const withValues = (more: object) => cluster.helmWith([testValues(cluster), values, more], release)
   await withValues({}).then(
     () => undefined,
