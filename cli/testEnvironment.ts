@@ -1,5 +1,5 @@
 /**
- * What tests and measurements need beside the packages: nats-server, the small model, promtool; found or fetched, then named
+ * What tests and measurements need beside the packages: nats-server, the small model, promtool, Prometheus; found or fetched, then named
  * in the environment of whoever runs them.
  *
  * What cannot be had is said in one line and the tests that need it skip themselves, except for nats-server and the model:
@@ -12,6 +12,7 @@ import type { Context } from './context.ts'
 import { obtainModel, resourcesIn } from './models.ts'
 import { prepareTestCluster } from './testCluster.ts'
 import { natsServer } from './tools/natsServer.ts'
+import { prometheus } from './tools/prometheus.ts'
 import { promtool } from './tools/promtool.ts'
 import { findTool, type Tool } from './tools/tool.ts'
 
@@ -26,8 +27,8 @@ export async function testEnvironment(context: Context): Promise<Record<string, 
     throw new Failure('invalid-configuration', 'examples/local.yaml names no model to test with')
   const model = config.environment['PACELINE_TEST_MODEL'] ?? (await obtainModel(target, context))
   terminal.line(`model: ${model}`)
-  const metricsTool = await optional(promtool, context)
-  const tools = [server.path, ...(metricsTool === null ? [] : [metricsTool])].map((path) => dirname(path))
+  const forMetrics = [await optional(promtool, context), await optional(prometheus, context)]
+  const tools = [server.path, ...forMetrics.filter((path) => path !== null)].map((path) => dirname(path))
   return { ...environmentWith(tools, config), PACELINE_TEST_MODEL: model, PACELINE_CACHE: config.cacheDir }
 }
 

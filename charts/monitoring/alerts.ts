@@ -126,6 +126,16 @@ export const alerts: readonly Alert[] = [
     runbook: 'A pair is degraded',
   },
   {
+    name: 'PacelineNoLeader',
+    severity: 'critical',
+    value: gauge(operatorMetrics.leader, { where: here, by: ['namespace'], over: 'max' }),
+    bound: '== 0',
+    for: '2m',
+    summary: 'No operator leads',
+    description: 'Operators run, but none holds the lease: pairs are served, and no change or crash is acted on.',
+    runbook: 'No operator leads',
+  },
+  {
     name: 'PacelineBusDisconnected',
     severity: 'critical',
     value: gauge(routerMetrics.natsConnected, { where: here, by: ['namespace', 'pod'], over: 'min' }),

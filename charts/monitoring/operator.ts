@@ -69,6 +69,32 @@ const work: readonly PanelOptions[] = [
   },
 ]
 
+const cluster: readonly PanelOptions[] = [
+  {
+    title: 'Leaders',
+    description: 'Operators that lead and write. Anything but 1 for longer than a lease: read their logs.',
+    unit: 'short',
+    lines: [{ query: gauge(operator.leader, { where, over: 'sum' }), legend: 'leading' }],
+  },
+  {
+    title: 'Requests to the API server',
+    description: 'By verb and status. None but lease renewals while nothing changes.',
+    unit: 'reqps',
+    lines: [
+      {
+        query: perSecond(operator.apiRequests, { where, window, by: ['verb', 'status'] }),
+        legend: '{{verb}} {{status}}',
+      },
+    ],
+  },
+  {
+    title: 'Watches',
+    description: 'Lists, watches begun, events told, errors. Many lists: something cuts the watches.',
+    unit: 'ops',
+    lines: [{ query: perSecond(operator.watchEvents, { where, window, by: ['kind'] }), legend: '{{kind}}' }],
+  },
+]
+
 export const operatorDashboard = dashboard({
   uid: 'paceline-operator',
   title: 'Paceline / Operator',
@@ -77,5 +103,6 @@ export const operatorDashboard = dashboard({
   sections: [
     { title: 'Pairs', panels: pairs },
     { title: 'Work', panels: work },
+    { title: 'Cluster', panels: cluster },
   ],
 })

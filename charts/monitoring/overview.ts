@@ -133,6 +133,18 @@ const queues: readonly PanelOptions[] = [
     lines: [{ query: gauge(router.workers, { where, by: ['state'], over: 'max' }), legend: '{{state}}' }],
   },
   {
+    title: 'Held for a sleeping pair',
+    description: 'Requests that wait while their pair scales up from zero, and how long 95 % of them waited.',
+    unit: 'short',
+    lines: [
+      { query: gauge(router.held, { where, by: ['model'], over: 'sum' }), legend: '{{model}} held' },
+      {
+        query: quantile(router.holdSeconds, 0.95, { where, window, by: ['model'] }),
+        legend: '{{model}} seconds (p95)',
+      },
+    ],
+  },
+  {
     title: "The router's own time",
     description: 'From the body read to the dispatch, queueing excluded.',
     unit: 's',
