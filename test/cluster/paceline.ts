@@ -46,12 +46,28 @@ export async function install(cluster: Cluster, options: InstallOptions): Promis
   await addVolumes(cluster, volumes)
   await cluster.kubectl('create', 'namespace', namespace)
   await cluster.kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
-  const release = ['paceline', chart, '--namespace', namespace, '--wait', '--timeout', '120s', '--take-ownership']
-  const withValues = (more: object) => cluster.helmWith([testValues(cluster), values, more], release)
-  await withValues({}).then(
-    () => undefined,
-    (error: unknown) => explained(cluster, namespace, error),
-  )
+  try {
+    await upgradeRelease(cluster, namespace, [values])
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error)
+    throw new Error(`${words}\n${await describeNamespace(cluster, namespace)}`)
+  }
+  return pacelineIn(cluster, namespace, [values])
+}
+
+function upgradeRelease(cluster: Cluster, namespace: string, values: readonly object[]): Promise<string> {
+  const wait = ['--wait', '--timeout', '120s']
+  // The definitions belong to the whole cluster; releases in several namespaces of the tests hand them on.
+  const release = ['paceline', chart, '--namespace', namespace, '--take-ownership', ...wait]
+  return cluster.helmWith([testValues(cluster), ...values], release)
+}
+
+/** The release that was installed there, with `values` over those of the tests. */
+export async function pacelineIn(
+  cluster: Cluster,
+  namespace: string,
+  values: readonly object[] = [],
+): Promise<Paceline> {
   const kubectl = (...args: readonly string[]) => cluster.kubectl('-n', namespace, ...args)
   const address = await kubectl('get', 'service', 'paceline-router', '-o', 'jsonpath={.spec.clusterIP}')
   const url = `http://${address}`
@@ -70,7 +86,7 @@ export async function install(cluster: Cluster, options: InstallOptions): Promis
         return (await kubectl('get', 'pair', pair, '-o', path)) === status
       })
     },
-    upgrade: withValues,
+    upgrade: (more) => upgradeRelease(cluster, namespace, [...values, more]),
     async remove() {
       await cluster.helm('uninstall', 'paceline', '--namespace', namespace, '--wait')
       await cluster.kubectl('delete', 'namespace', namespace, '--timeout=120s')
@@ -112,12 +128,6 @@ function testValues(cluster: Cluster): object {
       resources: { requests: { cpu: '20m', memory: '64Mi' } },
     },
   }
-}
-
-async function explained(cluster: Cluster, namespace: string, error: unknown): Promise<never> {
-  throw new Error(
-    `helm: ${error instanceof Error ? error.message : String(error)}\n${await describeNamespace(cluster, namespace)}`,
-  )
 }
 
 /** What a person would look at first. */

@@ -8,6 +8,7 @@ const Line = z.object({
   requestURI: z.string(),
   user: z.object({ username: z.string() }),
   userAgent: z.string().optional(),
+  sourceIPs: z.array(z.string()).default([]),
   objectRef: z
     .object({
       resource: z.string().optional(),
@@ -27,6 +28,8 @@ export interface AuditEntry {
   readonly verb: string
   readonly user: string
   readonly agent: string
+  /** Of whoever asked: a pod's own. */
+  readonly address: string
   /** `pods`, `modeldeployments/status`, … */
   readonly resource: string
   readonly namespace: string
@@ -54,6 +57,7 @@ function entryOf(line: z.infer<typeof Line>): AuditEntry {
     verb: line.verb,
     user: line.user.username,
     agent: line.userAgent ?? '',
+    address: line.sourceIPs[0] ?? '',
     resource: subresource === undefined ? resource : `${resource}/${subresource}`,
     namespace,
     name,

@@ -1,0 +1,25 @@
+/** The first process of a pod's container, as the host sees it: what a test kills or freezes behind Kubernetes' back. */
+import { readFileSync } from 'node:fs'
+import { podProcesses } from './kit/controlGroups.ts'
+import type { Cluster } from './kit/cluster.ts'
+
+export function killInPod(cluster: Cluster, pod: string, signal: NodeJS.Signals): void {
+  process.kill(mainProcess(cluster, pod), signal)
+}
+
+export function mainProcess(cluster: Cluster, pod: string): number {
+  const found = podProcesses(cluster.addresses.id).find((pid) => isMain(pid, pod))
+  if (found === undefined) throw new Error(`no node process of pod ${pod}`)
+  return found
+}
+
+function isMain(pid: number, pod: string): boolean {
+  try {
+    const [program = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+    return program.endsWith('node') && environment.includes(`HOSTNAME=${pod}`)
+  } catch {
+    // Ended in the meantime.
+    return false
+  }
+}
