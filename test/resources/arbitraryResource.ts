@@ -164,9 +164,10 @@ export function mendedPair(spec: { [name: string]: Json }): { [name: string]: Js
     : { ...mended, target: model }
 }
 
-/** Exactly one strategy. */
+/** Exactly one strategy, and a name that does not change from one spec to the next: that alone is refused. */
 export function mendedRoute(spec: { [name: string]: Json }): { [name: string]: Json } {
-  const { name = 'assistant', ...strategies } = spec
+  const { name: _, ...strategies } = spec
+  const name = 'assistant'
   const [first] = Object.entries(strategies)
   return first === undefined ? { name, direct: { deployment: 'smol' } } : { name, [first[0]]: first[1] }
 }
