@@ -37,7 +37,7 @@ export async function obtainModel(file: ModelFile, context: Context): Promise<st
     onFreshBytes: () => undefined,
   })
   try {
-    store.fetch(file)
+    void store.fetch(file)
     for (;;) {
       const state = store.stateOf(file)
       if (state.kind === 'ready') return state.path

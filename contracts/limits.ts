@@ -213,7 +213,7 @@ export const limits = {
     watchRetryMs: 200,
     watchRetryMsMax: 30_000,
     /** A status is written at most this often when only figures or progress in it changed. */
-    statusIntervalMs: 10_000,
+    statusIntervalMs: 60_000,
     progressIntervalMs: 2_000,
     /** Nothing needs to be looked at more often: what changes is told by watches and reports. */
     resyncMs: 30_000,

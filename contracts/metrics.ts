@@ -310,6 +310,24 @@ export const operatorMetrics = {
     help: 'Bytes of model files fetched.',
     labels: [],
   }),
+  leader: define({
+    name: 'paceline_operator_leader',
+    kind: 'gauge',
+    help: '1 while this operator leads and writes, 0 while it stands by (cluster only).',
+    labels: [],
+  }),
+  apiRequests: define({
+    name: 'paceline_operator_api_requests_total',
+    kind: 'counter',
+    help: 'Requests to the Kubernetes API server, by verb and HTTP status; watches are not among them.',
+    labels: ['verb', 'status'],
+  }),
+  watchEvents: define({
+    name: 'paceline_operator_watch_events_total',
+    kind: 'counter',
+    help: 'What happened to the watches of the Kubernetes API: lists, watches begun, events told, errors.',
+    labels: ['kind'],
+  }),
   workqueueDepth: define({
     name: 'paceline_operator_workqueue_depth',
     kind: 'gauge',

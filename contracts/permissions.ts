@@ -40,7 +40,7 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
       ]),
       `${root}.worker.*.drain`,
     ],
-    subscribe: [inbox('operator'), `${root}.report.>`, `${root}.router-report.*`],
+    subscribe: [inbox('operator'), `${root}.report.>`, `${root}.router-report.*`, `${root}.fetch.*`],
   },
   router: {
     publish: [
@@ -53,7 +53,7 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
     subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.report.>`],
   },
   worker: {
-    publish: [...writeBucket(buckets.workers), `${root}.router.*.stream`, `${root}.report.>`],
+    publish: [...writeBucket(buckets.workers), `${root}.router.*.stream`, `${root}.report.>`, `${root}.fetch.*`],
     subscribe: [inbox('worker'), `${root}.worker.*.*`],
   },
 }

@@ -28,6 +28,9 @@ export const subjects = {
   /** router → operator, every second: demand per deployment (`RouterReport`): scaling and `status` read it. */
   routerReport: (router: RouterId) => `${root}.router-report.${router}`,
   allRouterReports: `${root}.router-report.*`,
+  /** fetch → operator: how far a model's download is (`FetchReport`). */
+  fetchReport: (sha256: string) => `${root}.fetch.${sha256.slice(0, 16)}`,
+  allFetchReports: `${root}.fetch.*`,
 } as const
 
 export type WorkerInboxKind = 'dispatch' | 'cancel' | 'resend' | 'drain'

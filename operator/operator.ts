@@ -99,7 +99,13 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
   const queue = createReconcileQueue(world, metrics, random)
   const keysQueue = createKeysQueue(world, random)
   const running: Running = {
-    ...{ hosting, publisher, reports, queue, keysQueue, metrics, world },
+    hosting,
+    publisher,
+    reports,
+    queue,
+    keysQueue,
+    metrics,
+    world,
     timers: [],
     working: false,
     stopping: false,

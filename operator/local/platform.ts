@@ -9,8 +9,9 @@ import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
-import { type Crashes, type Desired, modelFileOf } from '../core/observed.ts'
+import type { Crashes, Desired } from '../core/observed.ts'
 import type { RevisionHistory } from '../core/revision.ts'
+import { workerConfigOf } from '../core/workerConfig.ts'
 import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
 import type { Heard } from '../reports.ts'
 import { desiredOf, type Known, merge } from './desired.ts'
@@ -148,21 +149,9 @@ export class LocalPlatform implements Platform {
     const life = Math.floor(random() * 36 ** 6)
       .toString(36)
       .padStart(6, '0')
-    return {
-      worker: WorkerId.parse(`${deployment}-${revision.slice(0, 5)}-${life}`),
-      deployment,
-      revision,
-      modelPath,
-      modelSha256: modelFileOf(spec)?.sha256 ?? null,
-      engine: spec.engine,
-      kvCacheType: spec.compression.kvCache.type,
-      slo: spec.slo,
-      nats: { url: nats.url, user: nats.workerUser },
-      metricsPort: 0,
-      metricsHost: '127.0.0.1',
-      cacheDir,
-      logLevel,
-    }
+    const worker = WorkerId.parse(`${deployment}-${revision.slice(0, 5)}-${life}`)
+    const place = { nats: { url: nats.url, user: nats.workerUser }, metricsPort: 0, metricsHost: '127.0.0.1' }
+    return workerConfigOf({ worker, deployment, revision, spec, modelPath }, { ...place, cacheDir, logLevel })
   }
 
   #ended(ended: WorkerEnded): void {

@@ -9,7 +9,7 @@ import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import { natsPasswordVariable, type WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { parentPipeVariable } from '#runtime/shutdown.ts'
-import { describeEnd } from './lastWords.ts'
+import { describeEnd } from '../core/lastWords.ts'
 import type { LastLines, WorkerLog } from './workerLog.ts'
 
 export interface ProcessSettings {

@@ -14,6 +14,8 @@ export type ModelSource =
 export interface SourceSettings {
   readonly huggingFaceEndpoint: string
   readonly huggingFaceToken: string | null
+  /** Hosts beside this machine that plain `http://` may name: a mirror inside a cluster. */
+  readonly plainHttpHosts?: readonly string[]
 }
 
 const loopback = new Set(['127.0.0.1', 'localhost', '[::1]'])
@@ -28,9 +30,14 @@ export function parseSource(source: string, settings: SourceSettings): ModelSour
   const url = URL.parse(source)
   if (url?.protocol === 'file:') return { kind: 'file', path: fileURLToPath(url) }
   if (url?.protocol === 'https:') return httpSource(url)
-  if (url?.protocol === 'http:' && loopback.has(url.hostname)) return httpSource(url)
+  const plainHosts = settings.plainHttpHosts ?? []
+  if (url?.protocol === 'http:' && (loopback.has(url.hostname) || plainHosts.includes(url.hostname)))
+    return httpSource(url)
   if (url?.protocol === 'http:')
-    throw new Failure('invalid-configuration', `${shown(url)}: http:// is for this machine only; use https://`)
+    throw new Failure(
+      'invalid-configuration',
+      `${shown(url)}: http:// is for this machine and the hosts that are allowed it only; use https://`,
+    )
   throw new Failure('invalid-configuration', `${source}: not a source that can be fetched`)
 }
 

@@ -44,7 +44,7 @@ const openStore = (options: Partial<ModelStoreOptions> = {}): Promise<ModelStore
 
 /** Fetches and lets time pass (for the waits between attempts) until there is a result. */
 async function fetched(store: ModelStore, file: ModelFile): Promise<ModelState> {
-  store.fetch(file, owner)
+  void store.fetch(file, owner)
   while (store.stateOf(file).kind === 'fetching') {
     await new Promise(setImmediate)
     clock.advanceNow(5)
@@ -72,8 +72,8 @@ test('two deployments and two processes that want one content download it once',
   const first = await openStore()
   const second = await openStore({ pid: process.ppid })
   const file = from(server.url)
-  first.fetch(file, owner)
-  first.fetch(file, owner)
+  void first.fetch(file, owner)
+  void first.fetch(file, owner)
   expect(await fetched(second, file)).toEqual(ready)
   expect(await fetched(first, file)).toEqual(ready)
   expect(server.ranges).toEqual(['-'])
@@ -98,7 +98,7 @@ describe('a download that is interrupted', () => {
   test('is resumed by the next process, from another mirror', async () => {
     await using broken = await serveContent(content, { pauseAfterBytes: 1_000_000 })
     const first = await openStore()
-    first.fetch(from(broken.url), owner)
+    void first.fetch(from(broken.url), owner)
     while ((await stat(cachedFile(`${sha256}.part`)).catch(() => null)) === null) await new Promise(setImmediate)
     while ((await stat(cachedFile(`${sha256}.part`))).size < 1_000_000) await new Promise(setImmediate)
     await first.close()
@@ -232,7 +232,7 @@ test('while it is fetched the state tells how far it is', async () => {
   await using server = await serveContent(content, { pauseAfterBytes: 1_000_000 })
   const store = await openStore()
   const file = from(server.url)
-  store.fetch(file, owner)
+  void store.fetch(file, owner)
   const seen = () => store.stateOf(file)
   for (let state = seen(); state.kind === 'fetching' && state.bytes < 1_000_000; state = seen())
     await new Promise(setImmediate)

@@ -95,6 +95,9 @@ export function outcomeOf(code: FailureCode): RequestOutcomeTag {
     case 'tool-missing':
     case 'invalid-configuration':
     case 'message-invalid':
+    case 'cluster-unavailable':
+    case 'cluster-refused':
+    case 'lease-lost':
       return 'failed'
     default:
       return code satisfies never

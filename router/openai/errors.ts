@@ -33,6 +33,7 @@ const answers: Readonly<Record<FailureCode, Answer>> = {
   'no-worker': { status: 503, type: overloaded, code: 'no_worker' },
   'worker-lost': { status: 503, type: overloaded, code: 'worker_lost' },
   'bus-unavailable': { status: 503, type: overloaded, code: 'bus_unavailable' },
+  'cluster-unavailable': { status: 503, type: overloaded, code: 'cluster_unavailable' },
   draining: { status: 503, type: overloaded, code: 'draining' },
   'model-unusable': { status: 503, type: overloaded, code: 'model_unusable' },
   'download-failed': { status: 503, type: overloaded, code: 'download_failed' },
@@ -41,6 +42,8 @@ const answers: Readonly<Record<FailureCode, Answer>> = {
   'tool-missing': { status: 500, type: ours, code: 'tool_missing' },
   'invalid-configuration': { status: 500, type: ours, code: 'invalid_configuration' },
   'message-invalid': { status: 500, type: ours, code: 'message_invalid' },
+  'cluster-refused': { status: 500, type: ours, code: 'cluster_refused' },
+  'lease-lost': { status: 500, type: ours, code: 'lease_lost' },
 }
 
 export function statusOf(code: FailureCode): number {
