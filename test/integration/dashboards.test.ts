@@ -1,0 +1,132 @@
+/**
+ * Every query of every dashboard and alert, asked to a real Prometheus that scrapes a running system under a little traffic: it
+ * returns data, or stands in one of the short lists here with the reason why it has none.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as z from 'zod'
+import { alerts, withMarks } from '../../charts/monitoring/alerts.ts'
+import { dashboards } from '../../charts/monitoring/dashboards.ts'
+import { filledIn, panelQueries } from '../../charts/monitoring/queries.ts'
+import { whyNoNats } from './support/needs.ts'
+import { findPrometheus, type Prometheus, startPrometheus } from './support/prometheus.ts'
+import { freePort, Place, type Run, simulated } from './support/started.ts'
+
+const program = findPrometheus()
+const reason = whyNoNats() ?? (program === null ? 'no prometheus on PATH or in the cache (npm test gets it)' : null)
+if (reason !== null) console.warn(`dashboards are not asked: ${reason}`)
+
+const namespace = 'llm'
+/** Four scrapes, as Grafana would choose it. */
+const windowSeconds = 5
+const trafficMs = 9_000
+
+/** Panel (and legend) → why this system has no such series. */
+const emptyPanels: Readonly<Record<string, string>> = {
+  'Acceptance rate {{model_name}}': 'no draft: this version drafts nothing yet, and a rate of nothing is not 0',
+  'Tokens gained per verify step {{model_name}}': 'the same',
+  'Faults that were mended retry: {{cause}}': 'nothing had to be tried again',
+  'Faults that were mended re-send: {{cause}}': 'no message was lost',
+  'Held for a sleeping pair {{model}} held': 'no pair sleeps',
+  'Held for a sleeping pair {{model}} seconds (p95)': 'no pair sleeps',
+  'Workers started again {{deployment}}': 'no worker ended by itself',
+  'Model downloads {{result}}': 'the simulated engine loads no model',
+  'Requests to the API server {{verb}} {{status}}': 'the local platform has no API server',
+  'Watches {{kind}}': 'the local platform has no API server',
+}
+const emptyAlerts: Readonly<Record<string, string>> = {
+  PacelineAcceptanceCollapse: 'no draft: this version drafts nothing yet',
+  PacelineRouterMetricsMissing: 'the router is scraped; the rule tests see it absent',
+  PacelineOperatorMetricsMissing: 'the operator is scraped; the rule tests see it absent',
+}
+
+const panels = Object.entries(dashboards).flatMap(([file, dashboard]) =>
+  panelQueries(dashboard).map((panel) => ({
+    ...panel,
+    name: `${file}: ${panel.title} ${panel.legend}`,
+    key: `${panel.title} ${panel.legend}`,
+  })),
+)
+const Described = z.object({ processes: z.array(z.object({ part: z.string(), metricsUrl: z.string().nullish() })) })
+
+describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
+  let place: Place
+  let run: Run
+  let prometheus: Prometheus
+  beforeAll(async () => {
+    place = new Place()
+    const port = String(await freePort())
+    const pairs = [simulated('pair'), simulated('late', 'slo: { ttftMs: 1, tpotMs: 1 }')].join('\n---\n')
+    run = place.run('up', '--port', port, '--file', place.write('pairs.yaml', pairs))
+    await run.says('Try it:')
+    const status = place.run('status', '--port', port, '--json')
+    await status.ended()
+    const targets = Described.parse(JSON.parse(status.output)).processes.flatMap(({ part, metricsUrl }, index) =>
+      typeof metricsUrl === 'string' && part !== 'nats'
+        ? [{ metricsUrl: pageOf(metricsUrl), labels: { namespace, pod: `${part}-${index}` } }]
+        : [],
+    )
+    expect(targets.length).toBe(4)
+    prometheus = await startPrometheus(program ?? '', targets)
+    await traffic(port)
+    expect(await prometheus.healthy()).toBe(targets.length)
+  })
+  afterAll(async () => {
+    await prometheus.stop()
+    run.child.kill('SIGTERM')
+    await run.ended()
+    await place.dispose()
+  })
+
+  test.each(panels.filter(({ key }) => !(key in emptyPanels)))('$name has data', async ({ query }) => {
+    const samples = await prometheus.query(filledIn(query, windowSeconds))
+    expect(samples.filter(({ value }) => !Number.isNaN(value)).length, filledIn(query, windowSeconds)).toBeGreaterThan(
+      0,
+    )
+  })
+
+  test.each(panels.filter(({ key }) => key in emptyPanels))(
+    '$name is well-formed, and empty for the reason given',
+    async ({ query }) => {
+      const samples = await prometheus.query(filledIn(query, windowSeconds))
+      expect(samples.filter(({ value }) => value > 0)).toEqual([])
+    },
+  )
+
+  test.each(alerts)('$name measures something', async ({ name, value, bound }) => {
+    const marks = {
+      namespace,
+      errorRatioWarning: 0.05,
+      errorRatioCritical: 0.2,
+      goodputTarget: 0.9,
+      acceptanceMin: 0.2,
+    }
+    const samples = await prometheus.query(withMarks(value, marks))
+    expect(samples.length > 0).toBe(!(name in emptyAlerts))
+    await prometheus.query(withMarks(`${value} ${bound}`, marks))
+  })
+
+  test('the list of what is empty names only what there is', () => {
+    expect(Object.keys(emptyPanels).filter((key) => !panels.some((panel) => panel.key === key))).toEqual([])
+    expect(Object.keys(emptyAlerts).filter((name) => !alerts.some((alert) => alert.name === name))).toEqual([])
+  })
+})
+
+/** Streams, whole answers, mistakes: for long enough that every rate has two scrapes. */
+async function traffic(port: string): Promise<void> {
+  const client = new OpenAI({ apiKey: 'none', baseURL: `http://127.0.0.1:${port}/v1`, maxRetries: 0 })
+  const messages = [{ role: 'user' as const, content: 'tell me something that takes a few words' }]
+  const until = performance.now() + trafficMs
+  while (performance.now() < until) {
+    for (const model of ['pair', 'late']) {
+      const stream = await client.chat.completions.create({ model, messages, max_tokens: 24, stream: true })
+      for await (const chunk of stream) void chunk
+      await client.chat.completions.create({ model, messages, max_tokens: 4 })
+    }
+    await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
+    await sleep(100)
+  }
+}
+
+const pageOf = (url: string) => (url.endsWith('/metrics') ? url : `${url}/metrics`)
