@@ -14,7 +14,7 @@ import { StallWatch } from './backpressure.ts'
 import { AnsweringSockets, answerClientError } from './clientError.ts'
 import type { RouterMetrics } from './metrics.ts'
 import type { Router } from './router.ts'
-import { createApp } from './routes.ts'
+import { createHandler } from './routes.ts'
 
 export interface HttpOptions {
   readonly router: Router
@@ -44,7 +44,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const stalls = new StallWatch({ clock, stallMsMax: config.limits.slowReaderStallMs })
   const server = createServer(serverOptions(config))
   const answering = new AnsweringSockets()
-  server.on('request', createApp(options, { ...options, accessLog: config.accessLog, stalls, answering }))
+  server.on('request', createHandler(options, { ...options, accessLog: config.accessLog, stalls, answering }))
   server.on('clientError', (error, socket) => answerClientError(error, socket, answering.has(socket)))
   server.maxConnections = config.limits.connectionsMax
   const port = await listen(server, config)

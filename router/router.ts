@@ -15,7 +15,7 @@ import type { Bus, BusState, Subscription } from '#runtime/bus.ts'
 import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
-import { authenticate } from './auth.ts'
+import { Authenticator } from './auth.ts'
 import { WorkerTable } from './core/workers.ts'
 import { Dispatcher } from './dispatch.ts'
 import { Lanes } from './lanes.ts'
@@ -84,6 +84,7 @@ class BusRouter implements Router {
   readonly #lanes: Lanes
   readonly #dispatcher: Dispatcher
   readonly #registry: Registry
+  readonly #authenticator: Authenticator
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
   /** Ids stand in every frame of a stream, so they are short. */
@@ -132,6 +133,7 @@ class BusRouter implements Router {
         },
       },
     })
+    this.#authenticator = new Authenticator(this.#registry)
   }
 
   async start(): Promise<void> {
@@ -153,7 +155,7 @@ class BusRouter implements Router {
   }
 
   authenticate(authorization: string | undefined): KeyRecord {
-    return authenticate(this.#registry, authorization)
+    return this.#authenticator.authenticate(authorization)
   }
 
   model(name: string): ModelView | undefined {
