@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { valueKeys } from '../../charts/valuesTable.ts'
-import { resources } from '../../operator/kubernetes/objects.ts'
 import { at, chart, listAt, render, renderNotes, whyNoHelm } from './support/helm.ts'
 
 const reason = whyNoHelm()
@@ -163,45 +162,14 @@ describe.skipIf(reason !== null)('names', () => {
   })
 })
 
-describe.skipIf(reason !== null)('the operator', () => {
-  /** As `kubectl auth can-i --list` shows it on a cluster; nothing may be added here without a reason. */
-  const golden = [
-    'paceline.dev modeldeployments get list watch patch',
-    'paceline.dev modelroutes get list watch patch',
-    'paceline.dev modeldeployments/status patch',
-    'paceline.dev modelroutes/status patch',
-    'paceline.dev modeldeployments/finalizers update',
-    ' pods get list watch create patch delete',
-    ' services get list watch create patch delete',
-    ' configmaps get list watch create patch delete',
-    ' persistentvolumeclaims get list watch create patch delete',
-    ' secrets get list watch',
-    'batch jobs get list watch create patch delete',
-    'policy poddisruptionbudgets get list watch create patch delete',
-    'events.k8s.io events create patch',
-    'coordination.k8s.io leases get create update',
-  ]
-  const granted = () =>
-    listAt(render().object('Role', 'paceline-operator'), 'rules').flatMap((rule) =>
-      listAt(rule, 'apiGroups').flatMap((group) =>
-        listAt(rule, 'resources').map(
-          (resource) => `${String(group)} ${String(resource)} ${listAt(rule, 'verbs').join(' ')}`,
-        ),
-      ),
-    )
-
-  test('may do exactly this', () => {
-    expect(granted()).toEqual(golden)
-  })
-
-  test('may at least see every resource that its code names', () => {
-    const named = Object.values(resources).map(({ apiVersion, plural }) => {
-      const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
-      return `${group} ${plural} `
-    })
-    expect(named.filter((prefix) => !granted().some((rule) => rule.startsWith(prefix)))).toEqual([])
-  })
-})
+test.skipIf(reason !== null)(
+  'the operator has the rules of files/operator-rules.yaml, and nothing else has any',
+  () => {
+    const roles = render().objects.filter(({ kind }) => kind === 'Role')
+    expect(roles.map(({ metadata }) => metadata.name)).toEqual(['paceline-operator'])
+    expect(listAt(roles[0], 'rules')).toEqual(parse(readFileSync(join(chart, 'files', 'operator-rules.yaml'), 'utf8')))
+  },
+)
 
 function nested(path: string, value: unknown): object {
   const [head = '', ...rest] = path.split('.')

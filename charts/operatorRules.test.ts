@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import * as z from 'zod'
+import { product } from '#test/tidy/tree.ts'
+import { resources } from '../operator/kubernetes/objects.ts'
+
+const Rules = z.array(
+  z.strictObject({ apiGroups: z.array(z.string()), resources: z.array(z.string()), verbs: z.array(z.string()) }),
+)
+const text = readFileSync(join(import.meta.dirname, 'paceline', 'files', 'operator-rules.yaml'), 'utf8')
+const granted = Rules.parse(parse(text)).flatMap(({ apiGroups, resources: plurals, verbs }) =>
+  apiGroups.flatMap((group) => plurals.flatMap((plural) => verbs.map((verb) => `${group}/${plural} ${verb}`))),
+)
+
+/** Call → what the API server asks the caller to have. A server-side apply may create. */
+const verbsOf: Readonly<Record<string, readonly string[]>> = {
+  'client.get': ['get'],
+  'client.create': ['create'],
+  'client.createLease': ['create'],
+  'client.apply': ['patch', 'create'],
+  '#ensure': ['patch', 'create'],
+  'client.merge': ['patch'],
+  'client.replace': ['update'],
+  'client.remove': ['delete'],
+  of: ['list', 'watch'],
+}
+const key = (name: string, suffix = '') => {
+  const found = Object.entries(resources).find(([known]) => known === name)?.[1]
+  const group = found?.apiVersion.includes('/') === true ? found.apiVersion.split('/')[0] : ''
+  return `${group}/${found?.plural ?? name}${suffix}`
+}
+const code = product.filter(({ path }) => path.startsWith('operator/kubernetes/')).map((file) => file.text)
+const calls = code.flatMap((source) => [
+  ...source.matchAll(/(client\.\w+|#ensure|\bof)(?:<\w+>)?\(\s*resources\.(\w+)[^\n]*/g),
+])
+const used = calls.flatMap(([line, call = '', name = '']) =>
+  line.includes("'status')")
+    ? [`${key(name, '/status')} patch`]
+    : (verbsOf[call] ?? [`unknown ${call}`]).map((verb) => `${key(name)} ${verb}`),
+)
+const elsewhere = [
+  // The lease's own calls name it by another method.
+  ...(code.some((source) => source.includes('client.createLease(')) ? [`${key('leases')} create`] : []),
+]
+
+test('the operator is granted exactly what its code asks for', () => {
+  expect(calls.length).toBeGreaterThan(15)
+  expect(granted.toSorted()).toEqual([...new Set([...used, ...elsewhere])].toSorted())
+})
+
+test('no wildcard, and nobody may make themselves more than they are', () => {
+  expect(text.replaceAll(/^#.*$/gm, '')).not.toContain('*')
+  expect(
+    granted.filter((rule) =>
+      /rbac|escalate|impersonate|bind|serviceaccounts|secrets (create|patch|update|delete|get)/.test(rule),
+    ),
+  ).toEqual([])
+})
