@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { apiVersion } from '#contracts/resources/metadata.ts'
-import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
+import { fieldsWithoutEffect, ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import { ModelRouteSpec } from '#contracts/resources/modelRoute.ts'
 import { hinted, ruled } from '#contracts/resources/rules.ts'
 import { crdText, resourceKinds, rootSchema } from './crds.ts'
@@ -172,6 +172,18 @@ describe('two judges, one verdict', () => {
     expect(problems).toContain(words)
     expect(issues).toContain(words)
   })
+})
+
+test('a new pair sets nothing that has no effect yet, and whatever does is named', () => {
+  const plain = { target: { source: 'https://models.example/a.gguf', sha256: 'a'.repeat(64) } }
+  const said = (fields: object) => fieldsWithoutEffect(ModelDeploymentSpec.parse({ ...plain, ...fields }))
+  expect(said({})).toEqual([])
+  expect(said({ draft: plain.target, kvPrediction: { mode: 'auto' } })).toEqual([
+    'spec.draft',
+    'spec.kvPrediction.mode',
+  ])
+  expect(said({ compression: { kvCache: { cold: 'gear4' }, weights: { budgetBits: 4 } } })).toHaveLength(2)
+  expect(said({ speculation: { method: 'ngram' }, experts: [{ name: 'sql', adapter: plain.target }] })).toHaveLength(2)
 })
 
 describe('the conversion', () => {

@@ -19,7 +19,7 @@ interface PrinterColumn {
   readonly priority?: 1
 }
 
-interface ResourceKind {
+export interface ResourceKind {
   readonly schema: z.ZodType
   readonly kind: string
   readonly singular: string

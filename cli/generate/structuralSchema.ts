@@ -88,6 +88,11 @@ export function structuralSchema(schema: z.ZodType): StructuralSchema {
       if (hints !== undefined) Object.assign(jsonSchema, { hints })
     },
   })
+  return structuralForm(json)
+}
+
+/** The same, of a JSON schema that has its hints already. */
+export function structuralForm(json: unknown): StructuralSchema {
   return withFullDefaults(convert(Json.parse(json), ''))
 }
 

@@ -14,10 +14,18 @@ export const ApiKeySecret = z.strictObject({
   type: z.literal(apiKeySecretType),
   metadata: Metadata,
   stringData: z.strictObject({
-    key: z.string().min(16, 'at least 16 characters').max(512),
-    tenant: TenantId,
-    weight: z.coerce.number().positive().default(1),
-    priority: z.coerce.number().int().default(0),
+    key: z
+      .string()
+      .min(16, 'at least 16 characters')
+      .max(512)
+      .describe('What clients send as `authorization: Bearer …`.'),
+    tenant: TenantId.describe('Who pays, and who is treated fairly.'),
+    weight: z.coerce
+      .number()
+      .positive()
+      .default(1)
+      .describe('Share of capacity under load, relative to other tenants.'),
+    priority: z.coerce.number().int().default(0).describe('Higher goes first.'),
   }),
 })
 export type ApiKeySecret = z.infer<typeof ApiKeySecret>

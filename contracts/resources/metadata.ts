@@ -25,7 +25,7 @@ export const OwnMetadata = Metadata.extend({ name: z.string() })
 /** Names of what is made for a resource are its own, a revision and a few random characters, 63 together. */
 export const nameRule: Rule<{ metadata: { name: string } }> = {
   cel: `self.metadata.name.matches('${celPattern(/^[a-z0-9]([a-z0-9-]{0,44}[a-z0-9])?$/)}')`,
-  message: 'lower-case letters, digits and "-", at most 46: names of workers are made from it',
+  message: 'lower-case letters, digits and "-", at most 46: names of workers and services are made from it',
   path: ['metadata', 'name'],
   holds: ({ metadata }) => /^[a-z0-9]([a-z0-9-]{0,44}[a-z0-9])?$/.test(metadata.name),
 }

@@ -176,18 +176,20 @@ export const ModelDeploymentSpec = ruled(specFields, [
 ])
 export type ModelDeploymentSpec = z.infer<typeof ModelDeploymentSpec>
 
+/** What is accepted and changes nothing yet, and when it is set to something. */
+const laterFields: Readonly<Record<string, (spec: ModelDeploymentSpec) => boolean>> = {
+  'spec.draft': ({ draft }) => draft !== undefined,
+  'spec.speculation.method': ({ speculation: { method } }) => method !== 'auto' && method !== 'off',
+  'spec.compression.kvCache.cold': ({ compression }) => compression.kvCache.cold !== 'raw',
+  'spec.compression.weights': ({ compression }) => compression.weights !== undefined,
+  'spec.kvPrediction.mode': ({ kvPrediction }) => kvPrediction.mode !== 'off',
+  'spec.experts': ({ experts }) => experts.length > 0,
+}
+export const fieldsOfLaterVersions: readonly string[] = Object.keys(laterFields)
+
 /** Fields that are set to something and change nothing yet, for the condition that says so. */
 export function fieldsWithoutEffect(spec: ModelDeploymentSpec): string[] {
-  const { speculation, compression, kvPrediction } = spec
-  const set: Readonly<Record<string, boolean>> = {
-    'spec.draft': spec.draft !== undefined,
-    'spec.speculation.method': speculation.method !== 'auto' && speculation.method !== 'off',
-    'spec.compression.kvCache.cold': compression.kvCache.cold !== 'raw',
-    'spec.compression.weights': compression.weights !== undefined,
-    'spec.kvPrediction.mode': kvPrediction.mode !== 'off',
-    'spec.experts': spec.experts.length > 0,
-  }
-  return Object.keys(set).filter((field) => set[field])
+  return fieldsOfLaterVersions.filter((field) => laterFields[field]?.(spec) === true)
 }
 
 export const ConditionType = z.enum([

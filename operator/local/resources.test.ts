@@ -48,7 +48,7 @@ test('every mistake of every file is named with its line and field', () => {
   expect(problems(misspelt, pair.replace('smol', 'Not A Name'))).toEqual([
     '0.yaml:7: spec.engine.slotz: no such field; check the spelling',
     '0.yaml:8: spec.replicas: Invalid input: expected number, received string',
-    '1.yaml:3: metadata.name: lower-case letters, digits and "-", at most 46: names of workers are made from it',
+    '1.yaml:3: metadata.name: lower-case letters, digits and "-", at most 46: names of workers and services are made from it',
   ])
 })
 
