@@ -105,7 +105,7 @@ export const KubernetesPlatformConfig = z.strictObject({
   lease: LeaseConfig.prefault({}),
   /** What the operator asks of the API server at most; lease renewals always go through. */
   requests: z
-    .strictObject({ perSecondMax: z.number().positive().default(100), burstMax: z.int().min(1).default(200) })
+    .strictObject({ perSecondMax: z.number().positive().default(250), burstMax: z.int().min(1).default(500) })
     .prefault({}),
   worker: WorkerPodConfig,
   modelCache: ModelCacheConfig.prefault({}),

@@ -10,11 +10,11 @@ import type { KubernetesPlatformConfig } from '#contracts/operatorConfig.ts'
 import type { OperatorStatus } from '#contracts/operatorStatus.ts'
 import { version } from '#runtime/version.ts'
 import { createOperatorMetrics, type OperatorMetrics } from '../metrics.ts'
-import { type Operator, type OperatorPorts, startOperator } from '../operator.ts'
+import { type OpenHosting, type Operator, type OperatorPorts, startOperator } from '../operator.ts'
 import { openAccess } from './access.ts'
 import { alwaysOpen, createClient, type KubernetesClient, type WriteGate } from './client.ts'
 import { Election } from './election.ts'
-import { openClusterHosting } from './hosting.ts'
+import { ClusterHosting } from './hosting.ts'
 import { createRateBound } from './rateBound.ts'
 import { createTransport, type Transport } from './transport.ts'
 
@@ -74,8 +74,8 @@ function lead(ports: OperatorPorts, cluster: KubernetesPlatformConfig, parts: Le
     const won = await election.run(onLost)
     metrics.leader.set({}, won ? 1 : 0)
     if (!won) return
-    const open = (more: { reports: Parameters<typeof openClusterHosting>[0]['reports']; metrics: OperatorMetrics }) =>
-      Promise.resolve(openClusterHosting({ cluster, client, ports, onClose, ...more }))
+    const open: OpenHosting = (more) =>
+      Promise.resolve(new ClusterHosting({ cluster, client, ports, onClose, ...more }))
     led.operator = await startOperator(ports, open, metrics)
   }
   led.starting = begin().catch((error: unknown) => {

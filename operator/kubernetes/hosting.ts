@@ -11,14 +11,14 @@ import type { OperatorMetrics } from '../metrics.ts'
 import type { OperatorPorts } from '../operator.ts'
 import type { Reports } from '../reports.ts'
 import type { KubernetesClient } from './client.ts'
-import { readApiKeys } from './core/apiKeys.ts'
+import { type ApiKeys, readApiKeys } from './core/apiKeys.ts'
 import type { PodPlace } from './core/podSpec.ts'
 import { createEventRecorder, type EventRecorder } from './events.ts'
 import { ModelUse } from './modelUse.ts'
 import { ClusterModels } from './models.ts'
 import { resources } from './objects.ts'
 import { ClusterPlatform } from './platform.ts'
-import { Watches } from './watches.ts'
+import { type WatchHandlers, Watches } from './watches.ts'
 
 export interface ClusterPlace {
   readonly cluster: KubernetesPlatformConfig
@@ -29,80 +29,92 @@ export interface ClusterPlace {
   readonly onClose: () => Promise<void>
 }
 
-export function openClusterHosting(place: ClusterPlace): Hosting {
-  const { cluster, client, ports, reports, metrics, onClose } = place
-  const { clock, random, log } = ports
-  const recorder = createRecorder(place)
-  let told: HostingEvents | null = null
-  let apiKeys: readonly ApiKeySecret[] = []
-  let keyProblems: readonly string[] = []
-  const watches: Watches = new Watches(
-    { client, clock, random, log },
-    {
-      onDeployment: (name, change) => platform.deploymentChanged(name, change),
-      onPod: (change) => platform.podChanged(change),
-      onBelonging: (deployment) => platform.announce(deployment),
-      onModel: (object, change) => use.changed(object, change),
-      onApiKeys: () => {
-        if (told !== null) takeKeys()
-      },
-      onEvent: (kind) => metrics.watchEvents.inc({ kind }),
-    },
-  )
-  const podPlace = placeOf(place)
-  const models: ClusterModels = new ClusterModels({
-    client,
-    clock,
-    random,
-    log,
-    place: podPlace,
-    claims: watches.claims,
-    jobs: watches.jobs,
-    podsOfJob: (job) => watches.podsOfJob(job),
-    ownersOf: (sha256) => use.ownersOf(sha256),
-    onFetched: (result) => metrics.downloads.inc({ result }),
-  })
-  const platform: ClusterPlatform = new ClusterPlatform({
-    client,
-    watches,
-    recorder,
-    clock,
-    random,
-    log,
-    place: podPlace,
-    lastHeard: (worker) => reports.of(worker),
-    onUse: (name, files) => use.set(name, files),
-    upkeepModels: (name) => use.upkeep(name),
-  })
-  const use: ModelUse = new ModelUse({ models, platform })
-  const takeKeys = () => {
-    const { keys, problems } = readApiKeys(watches.secrets.values())
-    if (problems.length > 0) log.error({ problems }, 'API keys that cannot be taken')
-    apiKeys = keys
-    keyProblems = problems
-    told?.onApiKeys()
+export class ClusterHosting implements Hosting {
+  readonly resyncMs = limits.cluster.resyncMs
+  readonly platform: ClusterPlatform
+  readonly store: ClusterModels
+  readonly #place: ClusterPlace
+  readonly #watches: Watches
+  readonly #recorder: EventRecorder
+  #told: HostingEvents | null = null
+  #apiKeys: ApiKeys = { keys: [], problems: [] }
+
+  constructor(place: ClusterPlace) {
+    const { client, ports, reports, metrics } = place
+    const { clock, random, log } = ports
+    const podPlace = placeOf(place)
+    this.#place = place
+    this.#recorder = createRecorder(place)
+    const watches = new Watches(
+      { client, clock, random, log },
+      this.#handlers((object, change) => use.changed(object, change)),
+    )
+    const use: ModelUse = new ModelUse({ models: () => this.store, platform: () => this.platform })
+    this.#watches = watches
+    const common = { client, clock, random, log, place: podPlace }
+    this.store = new ClusterModels({
+      ...common,
+      claims: watches.claims,
+      jobs: watches.jobs,
+      podsOfJob: (job) => watches.podsOfJob(job),
+      ownersOf: (sha256) => use.ownersOf(sha256),
+      onFetched: (result) => metrics.downloads.inc({ result }),
+    })
+    this.platform = new ClusterPlatform({
+      ...common,
+      watches,
+      recorder: this.#recorder,
+      lastHeard: (worker) => reports.of(worker),
+      onUse: (name, files) => use.set(name, files),
+      upkeepModels: (name) => use.upkeep(name),
+    })
   }
-  return {
-    platform,
-    store: models,
-    get source() {
-      return { path: `namespace ${cluster.namespace}`, problems: [...platform.problems, ...keyProblems] }
-    },
-    resyncMs: limits.cluster.resyncMs,
-    apiKeys: () => apiKeys,
-    async begin(events) {
-      models.attach(ports.bus)
-      await watches.start()
-      told = events
-      takeKeys()
-    },
-    // Workers and their records stay; whoever leads next goes on with them.
-    stop: () => Promise.resolve(),
-    async close() {
-      watches.stop()
-      await recorder.idle()
-      await onClose()
-    },
+
+  get source() {
+    const { namespace } = this.#place.cluster
+    return { path: `namespace ${namespace}`, problems: [...this.platform.problems, ...this.#apiKeys.problems] }
+  }
+
+  apiKeys(): readonly ApiKeySecret[] {
+    return this.#apiKeys.keys
+  }
+
+  async begin(events: HostingEvents): Promise<void> {
+    this.store.attach(this.#place.ports.bus)
+    await this.#watches.start()
+    this.#told = events
+    this.#takeKeys()
+  }
+
+  /** Workers and their records stay; whoever leads next goes on with them. */
+  stop(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async close(): Promise<void> {
+    this.#watches.stop()
+    await this.#recorder.idle()
+    await this.#place.onClose()
+  }
+
+  #handlers(onModel: WatchHandlers['onModel']): WatchHandlers {
+    return {
+      onDeployment: (name, change) => this.platform.deploymentChanged(name, change),
+      onPod: (change) => this.platform.podChanged(change),
+      onBelonging: (deployment) => this.platform.announce(deployment),
+      onModel,
+      onApiKeys: () => this.#takeKeys(),
+      onEvent: (kind) => this.#place.metrics.watchEvents.inc({ kind }),
+    }
+  }
+
+  #takeKeys(): void {
+    // Before everything is known a part of the keys would be taken for all of them.
+    if (this.#told === null) return
+    this.#apiKeys = readApiKeys(this.#watches.secrets.values())
+    const { problems } = this.#apiKeys
+    if (problems.length > 0) this.#place.ports.log.error({ problems }, 'API keys that cannot be taken')
+    this.#told.onApiKeys()
   }
 }
 

@@ -11,8 +11,8 @@ import type { ClusterPlatform } from './platform.ts'
 import type { Change } from './watches.ts'
 
 export interface ModelUseOptions {
-  readonly models: ClusterModels
-  readonly platform: ClusterPlatform
+  readonly models: () => ClusterModels
+  readonly platform: () => ClusterPlatform
 }
 
 export class ModelUse {
@@ -43,24 +43,24 @@ export class ModelUse {
 
   /** Volumes of this pair are owned by who uses them; those that nobody uses any more go. */
   async upkeep(name: string): Promise<void> {
-    await this.#options.models.upkeep([...(this.#used.get(name) ?? []), ...(this.#left.get(name) ?? [])])
+    await this.#options.models().upkeep([...(this.#used.get(name) ?? []), ...(this.#left.get(name) ?? [])])
     this.#left.delete(name)
   }
 
   ownersOf(sha256: string): OwnerReference[] {
     return [...(this.#users.get(sha256) ?? [])].sort().flatMap((name) => {
-      const object = this.#options.platform.deploymentOf(name)?.object
+      const object = this.#options.platform().deploymentOf(name)?.object
       return object === undefined || isDeleting(object) ? [] : [ownerOf(object, resources.deployments, false)]
     })
   }
 
   /** A volume, a fetch or a pod of one changed: told to the pairs that use it. */
   changed(object: ApiObject, { now }: Change<ApiObject>): void {
-    if (now === undefined && object.kind === 'Job') this.#options.models.forget(object as Job)
+    if (now === undefined && object.kind === 'Job') this.#options.models().forget(object as Job)
     const short = object.metadata?.labels?.[labels.model]
     const sha256 = short === undefined ? undefined : this.#known.get(short)
     if (sha256 === undefined) return
-    for (const name of this.#users.get(sha256) ?? []) this.#options.platform.announce(name)
+    for (const name of this.#users.get(sha256) ?? []) this.#options.platform().announce(name)
   }
 
   #add(sha256: string, name: string): void {

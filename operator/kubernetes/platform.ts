@@ -154,7 +154,8 @@ export class ClusterPlatform implements Platform {
     this.#say(deploymentOf(pod), { ...warning, reason: 'WorkerKilled', action: 'Killing', note: `${worker}: ${why}` })
   }
 
-  async writeStatus(name: DeploymentName, status: ModelDeploymentStatus): Promise<void> {
+  async writeStatus(name: DeploymentName, wanted: ModelDeploymentStatus): Promise<void> {
+    const status = writable(wanted)
     const { client, watches, clock } = this.#options
     const deployment = this.#deployments.get(name)
     if (deployment === undefined) return
@@ -370,6 +371,11 @@ export class ClusterPlatform implements Platform {
     const object = this.#deployments.get(name)?.object
     if (object !== undefined) this.#options.recorder.say(object, occurrence)
   }
+}
+
+/** An object of which a server-side apply takes every field away is stored as null, which its schema then refuses. */
+function writable(status: ModelDeploymentStatus): ModelDeploymentStatus {
+  return Object.keys(status.measured).length > 0 ? status : { ...status, measured: { tokensPerSecond: 0 } }
 }
 
 const normal = { type: 'Normal' } as const

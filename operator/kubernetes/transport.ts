@@ -11,6 +11,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { Failure } from '#contracts/failure.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { version } from '#runtime/version.ts'
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -52,6 +53,7 @@ export interface Credentials {
   readonly agent: http.Agent | https.Agent
 }
 
+const userAgent = `paceline-operator/${version}`
 /** An answer longer than this is not read: a page of 500 of the largest objects we own stays far below. */
 const answerBytesMax = 256 * 1024 * 1024
 
@@ -135,7 +137,11 @@ class HttpTransport implements Transport {
   #create(request: ApiRequest, credentials: Readonly<Record<string, string>>, agent: http.Agent): ClientRequest {
     const { server } = this.#access
     const { method, body, contentType } = request
-    const headers: Record<string, string | number> = { ...credentials, accept: 'application/json' }
+    const headers: Record<string, string | number> = {
+      ...credentials,
+      accept: 'application/json',
+      'user-agent': userAgent,
+    }
     if (body !== undefined) {
       headers['content-type'] = contentType ?? 'application/json'
       headers['content-length'] = Buffer.byteLength(body)

@@ -9,7 +9,7 @@ import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerCo
 import type { Claim, Job, Pod } from '../objects.ts'
 import { folderOf } from './folders.ts'
 import { annotations, fetchName, labels, modelName, type OwnerReference, ownLabels } from './names.ts'
-import { containerSecurity, podSecurity, secretVariable } from './security.ts'
+import { containerSecurity, literal, podSecurity, secretVariable } from './security.ts'
 
 export interface FetchPlace {
   readonly config: WorkerPodConfig
@@ -98,11 +98,9 @@ export function fetchContainer(file: ModelFile, { config, modelCache, nats, logL
     imagePullPolicy: config.imagePullPolicy,
     command: [...modelCache.command],
     env: [
-      { name: fetchOrderVariable, value: JSON.stringify(order).replaceAll('$', '$$$$') },
+      { name: fetchOrderVariable, value: literal(JSON.stringify(order)) },
       secretVariable(natsPasswordVariable, config.natsPasswordSecret),
-      ...(nats.authority === null
-        ? []
-        : [{ name: natsAuthorityVariable, value: nats.authority.replaceAll('$', '$$$$') }]),
+      ...(nats.authority === null ? [] : [{ name: natsAuthorityVariable, value: literal(nats.authority) }]),
       ...(modelCache.huggingFaceEndpoint === undefined
         ? []
         : [{ name: 'HF_ENDPOINT', value: modelCache.huggingFaceEndpoint }]),

@@ -2,23 +2,24 @@
 import type { Condition, ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
 import type { Occurrence } from '../events.ts'
 
-const watched: Readonly<Record<string, 'True' | 'False'>> = {
-  Ready: 'True',
-  Progressing: 'False',
-  Degraded: 'False',
-  ModelCacheReady: 'True',
-  Stopped: 'False',
-}
+const watched: ReadonlySet<string> = new Set(['Ready', 'Progressing', 'Degraded', 'ModelCacheReady', 'Stopped'])
 
 export function occurrencesOf(before: ModelDeploymentStatus | null, now: ModelDeploymentStatus): Occurrence[] {
-  return now.conditions.flatMap((condition) => {
-    const previous = before?.conditions.find(({ type }) => type === condition.type)
-    return isNews(previous, condition) ? [occurrenceOf(condition)] : []
-  })
+  const news = now.conditions.filter((condition) =>
+    isNews(
+      before?.conditions.find(({ type }) => type === condition.type),
+      condition,
+    ),
+  )
+  const serves = news.some(({ type, status }) => type === 'Ready' && status === 'True')
+  // "Serving" says it already.
+  return news.filter(({ type }) => type !== 'Progressing' || !serves).map(occurrenceOf)
 }
 
 function isNews(before: Condition | undefined, now: Condition): boolean {
-  if (!(now.type in watched)) return false
+  if (!watched.has(now.type)) return false
+  // That something goes on is seen in the status; that it has ended, or cannot, is worth a word.
+  if (now.type === 'Progressing' && now.status === 'True') return false
   if (before?.status === now.status && before.reason === now.reason) return false
   // At first everything is not ready yet and nothing is degraded: that is no news.
   return before !== undefined || (now.type === 'Degraded' && now.status === 'True')

@@ -21,7 +21,7 @@ import type { Pod } from '../objects.ts'
 import { fetchContainer } from './fetchJob.ts'
 import { folderOf, scratchFolder } from './folders.ts'
 import { labels, managedBy, modelName, type OwnerReference } from './names.ts'
-import { containerSecurity, podSecurity, secretVariable } from './security.ts'
+import { containerSecurity, literal, podSecurity, secretVariable } from './security.ts'
 
 export interface WorkerOfPod {
   readonly worker: WorkerId
@@ -169,16 +169,12 @@ function environment(
     drainGraceMs,
     logLevel,
   })
-  const text = canonicalJson(told)
-    .replaceAll('$', '$$$$')
-    .replace(podAddress.replaceAll('$', '$$$$'), () => podAddress)
+  const text = literal(canonicalJson(told)).replace(literal(podAddress), () => podAddress)
   return [
     { name: 'PACELINE_POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
     { name: workerConfigVariable, value: text },
     secretVariable(natsPasswordVariable, config.natsPasswordSecret),
-    ...(nats.authority === null
-      ? []
-      : [{ name: natsAuthorityVariable, value: nats.authority.replaceAll('$', '$$$$') }]),
+    ...(nats.authority === null ? [] : [{ name: natsAuthorityVariable, value: literal(nats.authority) }]),
   ]
 }
 

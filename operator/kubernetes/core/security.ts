@@ -25,3 +25,6 @@ export const containerSecurity: NonNullable<Container['securityContext']> = {
 export function secretVariable(name: string, secret: { readonly name: string; readonly key: string }) {
   return { name, valueFrom: { secretKeyRef: { name: secret.name, key: secret.key } } }
 }
+
+/** A value of the environment that the kubelet must not change: `$(…)` in one is replaced by another variable. */
+export const literal = (text: string): string => text.replaceAll('$', () => '$$')
