@@ -13,12 +13,15 @@ if (url === undefined) {
   log.error({ usage: 'node router/probe/main.ts <url>' }, 'no URL given')
   process.exit(2)
 }
+// Timers of the clock never keep a process alive, and while it waits nothing else does.
+const keepAlive = setInterval(() => undefined, 60_000)
 const result = await probe({
   url,
   apiKey: process.env['PACELINE_API_KEY'] ?? null,
   fetch,
   wait: (ms) => delay(systemClock, ms),
 })
+clearInterval(keepAlive)
 for (const { path, said } of result.answers) log.info({ url, path, said }, 'asked')
 if (result.good) log.info({ url }, 'the router answers')
 else log.error({ url, reason: result.reason }, 'the router does not answer as it should')

@@ -55,8 +55,14 @@ async function ask({ url, apiKey, fetch }: ProbeOptions, path: string): Promise<
     const body = await response.text()
     return { status: response.status, body, said: `${response.status} ${body.slice(0, 200)}` }
   } catch (error) {
-    return { status: null, body: '', said: error instanceof Error ? error.message : String(error) }
+    return { status: null, body: '', said: wordsOf(error) }
   }
+}
+
+/** `fetch` hides the reason in the cause. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }
 
 function json(text: string): unknown {
