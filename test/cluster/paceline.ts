@@ -41,9 +41,7 @@ export interface Paceline {
 
 export async function install(cluster: Cluster, options: InstallOptions): Promise<Paceline> {
   const { namespace, values = {}, volumes = 2 } = options
-  await bringImages(cluster)
-  await startMirror(cluster)
-  await addVolumes(cluster, volumes)
+  await prepare(cluster, volumes)
   await cluster.kubectl('create', 'namespace', namespace)
   await cluster.kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
   try {
@@ -94,6 +92,13 @@ export async function pacelineIn(
   }
 }
 
+/** What an installation finds: images on the node, a model hub, volumes. */
+export async function prepare(cluster: Cluster, volumes: number): Promise<void> {
+  await bringImages(cluster)
+  await startMirror(cluster)
+  await addVolumes(cluster, volumes)
+}
+
 async function bringImages(cluster: Cluster): Promise<void> {
   const present = await cluster.imageNames()
   if (!present.includes(imageNames.worker)) await cluster.loadImages(pacelineImages())
@@ -113,7 +118,7 @@ async function startMirror(cluster: Cluster): Promise<void> {
 
 const little = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { memory: '1Gi' } })
 
-function testValues(cluster: Cluster): object {
+export function testValues(cluster: Cluster): object {
   const [natsRepository, natsTag] = imageNames.nats.split(':')
   return {
     image: { registry: 'localhost', tag: 'test', pullPolicy: 'Never' },
