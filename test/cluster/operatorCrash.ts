@@ -78,7 +78,7 @@ export async function operatorPodAt(paceline: Paceline, address: string): Promis
 }
 
 const Objects = z.object({
-  items: z.array(z.object({ kind: z.string(), metadata: z.object({ name: z.string(), finalizers: z.unknown() }) })),
+  items: z.array(z.object({ kind: z.string(), metadata: z.object({ name: z.string() }) })),
 })
 
 /** Kinds and names (without the part that is of one life), and what the pair's status says. */

@@ -142,9 +142,11 @@ export class Box {
     return mountNamespace(pid) === this.#namespace ? pid : null
   }
 
-  components(): string[] {
-    const files = readdirSync(join(this.addresses.folder, 'run'))
-    return files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length))
+  /** Its last thread has ended too: only then are its ports free. A dead leader alone already looks gone from outside. */
+  hasEnded(name: string): boolean {
+    const { pid } = this.#started(name)
+    if (this.pidOf(name) !== null) return false
+    return !/^\d+ \(.*\) Z /.test(readOr(`/proc/${pid}/stat`, '')) || threadsOf(pid) <= 1
   }
 
   signal(name: string, signal: NodeJS.Signals): void {
@@ -181,6 +183,15 @@ export function mountNamespace(pid: number | 'self'): string | null {
   } catch {
     // Ended, or a zombie.
     return null
+  }
+}
+
+function threadsOf(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length
+  } catch {
+    // Reaped in the meantime.
+    return 0
   }
 }
 

@@ -236,7 +236,7 @@ export class Cluster implements AsyncDisposable {
   async stop(component: Component, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.signal(component, signal)
     await waitFor({ what: `${component} to end`, waitMsMax: 30_000, everyMs: 20 }, () =>
-      Promise.resolve(this.#box.pidOf(component) === null),
+      Promise.resolve(this.#box.hasEnded(component)),
     )
   }
 
