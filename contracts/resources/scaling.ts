@@ -39,6 +39,10 @@ export const Scaling = ruled(
       .default(1)
       .describe('0 lets the pair sleep; a request that comes then is held until a worker is up.'),
     maxReplicas: z.int().min(1).max(replicasMax).describe('Never more workers than this (surge of a rollout apart).'),
+    mode: z
+      .enum(['auto', 'advisory'])
+      .default('auto')
+      .describe('`advisory`: what it would do is only said, in the condition `ScalingReady`.'),
     metric: z
       .enum(['goodput', 'queue'])
       .default('goodput')
@@ -54,7 +58,7 @@ export const Scaling = ruled(
       .min(1)
       .max(600_000)
       .default(500)
-      .describe('Metric `queue`: above this mean wait in milliseconds workers are added.'),
+      .describe('Metric `queue`: above this wait in milliseconds (95th percentile) workers are added.'),
     busyRatioMax: z
       .number()
       .gt(0)
@@ -66,7 +70,7 @@ export const Scaling = ruled(
       .min(1)
       .max(86_400)
       .default(300)
-      .describe('With `minReplicas: 0`: without a request for this long, the last worker goes.'),
+      .describe('Without a request for this long, all workers beyond `minReplicas` go.'),
     behavior: z
       .strictObject({
         scaleUp: pace(0, 15, 4).prefault({}).describe('How fast workers are added.'),

@@ -93,8 +93,9 @@ export interface Demand {
 }
 
 export interface DemandSample {
-  /** When it began. */
+  /** When it began, and how many requests waited then. */
   readonly at: number
+  readonly waiting: number
   /** Requests that ended and count for goodput, and those of them within their SLO. */
   readonly offered: number
   readonly met: number

@@ -214,7 +214,13 @@ describe('while a new revision is in trouble', () => {
 })
 
 describe('the guard on goodput', () => {
-  const sample = (at: number, offered: number, met: number): DemandSample => ({ at, offered, met, waits: [] })
+  const sample = (at: number, offered: number, met: number): DemandSample => ({
+    at,
+    waiting: 0,
+    offered,
+    met,
+    waits: [],
+  })
 
   function rolledOutWith(after: { offered: number; met: number }, rollout: object = {}) {
     const { world, before, after: next } = edited({ rollout })
