@@ -8,9 +8,8 @@ import { dashboards } from './dashboards.ts'
 import { panelQueries } from './queries.ts'
 import { gauge, mean, perSecond, quantile } from './promql.ts'
 
-const definitions: readonly MetricDefinition[] = [routerMetrics, workerMetrics, operatorMetrics].flatMap((part) =>
-  Object.values(part),
-)
+const parts: readonly Readonly<Record<string, MetricDefinition>>[] = [routerMetrics, workerMetrics, operatorMetrics]
+const definitions = parts.flatMap((part) => Object.values(part))
 const ofTarget = ['namespace', 'pod', 'job', 'instance', 'le']
 const panels = Object.entries(dashboards).flatMap(([file, dashboard]) =>
   panelQueries(dashboard).map((panel) => ({ name: `${file} ${panel.title} ${panel.legend}`, ...panel })),
@@ -115,7 +114,9 @@ describe('alerts', () => {
           .matchAll(/@(\w+)@/g),
       ].map(([, mark]) => mark),
     )
-    expect([...marks].toSorted()).toEqual([...Object.keys(Thresholds.shape), 'namespace', 'runbookUrl'].toSorted())
+    expect([...marks].map(String).toSorted()).toEqual(
+      [...Object.keys(Thresholds.shape), 'namespace', 'runbookUrl'].toSorted(),
+    )
   })
 
   test('stay in the namespace of their release', () => {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import * as z from 'zod'
 import { projectFolder } from '../bench/harness/machine.ts'
 import { freePort } from '../integration/support/natsServer.ts'
 import { attempt } from './kit/commands.ts'
@@ -20,8 +21,9 @@ import { describeNamespace, prepare, testValues } from './paceline.ts'
 const page = readFileSync(join(projectFolder, 'docs', 'install-on-kubernetes.md'), 'utf8')
 const namespace = 'documents'
 
-/** Indented blocks; a line that ends with a backslash goes on. */
+/** Indented blocks outside fences; a line that ends with a backslash goes on. */
 const commands = page
+  .replaceAll(/^```[^]*?^```$/gm, '')
   .replaceAll(/ \\\n +/g, ' ')
   .split('\n')
   .flatMap((line) => /^ {4}(\S.*)$/.exec(line)?.[1] ?? [])
@@ -32,6 +34,10 @@ const notRun: Readonly<Record<string, string>> = {
     'no registry of base images can be reached; what it prints is tested in images/, and was built once from local bases',
   'kubectl delete crd': 'would remove the pairs of the other tests',
 }
+
+const Secrets = z.object({
+  items: z.array(z.object({ metadata: z.object({ name: z.string() }), data: z.record(z.string(), z.string()) })),
+})
 
 describeCluster('the commands of docs/install-on-kubernetes.md', (cluster) => {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-documents-'))
@@ -78,6 +84,7 @@ describeCluster('the commands of docs/install-on-kubernetes.md', (cluster) => {
     if (Object.keys(notRun).some((beginning) => command.startsWith(beginning))) return
     const line = adapted(command)
     if (command.includes('port-forward')) return forward(line)
+    const secrets = await secretsNow()
     const { code, stdout, stderr } = await attempt('/bin/sh', ['-c', line], {
       environment: environment(),
       waitMsMax: 230_000,
@@ -86,7 +93,25 @@ describeCluster('the commands of docs/install-on-kubernetes.md', (cluster) => {
     expect(code, `${line}\n${stdout}${stderr}\n${explained}`).toBe(0)
     if (command.startsWith('curl')) expect(stdout).toContain('chat.completion')
     await settle(command)
+    // What was there before is there after, unaltered: upgrades draw nothing anew.
+    if (/^helm (upgrade|rollback)/.test(command)) expect(await secretsNow()).toMatchObject(secrets)
   })
+
+  /** Name → data of the Secrets that the chart made. */
+  async function secretsNow(): Promise<Record<string, unknown>> {
+    const { code, stdout } = await cluster().tryKubectl([
+      '-n',
+      namespace,
+      'get',
+      'secrets',
+      '-l',
+      'app.kubernetes.io/component=nats',
+      '-o',
+      'json',
+    ])
+    const items = code === 0 ? Secrets.parse(JSON.parse(stdout)).items : []
+    return Object.fromEntries(items.map(({ metadata, data }) => [metadata.name, data]))
+  }
 
   /** A person takes a breath between two commands; what the next one needs is waited for. */
   async function settle(command: string): Promise<void> {

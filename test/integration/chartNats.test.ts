@@ -146,7 +146,7 @@ function environmentOf(container: unknown, secret: Readonly<Record<string, strin
   const environment: Record<string, string> = {}
   for (const entry of listAt(container, 'env')) {
     const key = at(entry, 'valueFrom', 'secretKeyRef', 'key')
-    const text = key === undefined ? String(at(entry, 'value')) : (secret[String(key)] ?? '')
+    const text = typeof key === 'string' ? (secret[key] ?? '') : String(at(entry, 'value'))
     environment[String(at(entry, 'name'))] =
       key === undefined ? text.replaceAll(/\$\((\w+)\)/g, (_, name: string) => environment[name] ?? '') : text
   }

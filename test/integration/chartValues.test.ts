@@ -196,7 +196,7 @@ function changedFrom(path: string, value: unknown): unknown {
   if (Array.isArray(given)) return listOf(name)
   if (isFields(given)) return fieldsOf(name)
   if (/[Ss]ize$/.test(name)) return '7Gi'
-  if (/Max$/.test(name)) return '7GB'
+  if (name.endsWith('Max')) return '7GB'
   if (name === 'interval') return '7s'
   return `x${String(given)}`
 }
