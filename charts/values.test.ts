@@ -2,6 +2,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import {
+  KubernetesPlatformConfig,
+  LeaseConfig,
+  ModelCacheConfig,
+  OperatorConfig,
+  WorkerPodConfig,
+} from '#contracts/operatorConfig.ts'
+import { RouterConfig, RouterLimits } from '#contracts/routerConfig.ts'
 import { version } from '#runtime/version.ts'
 import { ChartValues } from './values.ts'
 import { valueKeys } from './valuesTable.ts'
@@ -28,6 +36,44 @@ describe('values.yaml', () => {
   test('refuses what nobody knows', () => {
     const wrong = ChartValues.safeParse({ ...(values as object), replicas: 3 })
     expect(wrong.error?.issues[0]?.message).toContain('replicas')
+  })
+})
+
+describe('what a part can be told', () => {
+  const templates = ['_operatorConfig.tpl', '_routerConfig.tpl']
+    .map((name) => readFileSync(join(chart, 'templates', name), 'utf8'))
+    .join('\n')
+  /** Setting → why no value of the chart reaches it. */
+  const withoutValue: Readonly<Record<string, string>> = {
+    kubeconfig: 'a pod has its service account',
+    command: 'belongs to the image',
+    natsUrl: 'pods reach NATS where the operator does',
+    identity: 'the name of the pod',
+    router: 'drawn at start',
+    workerNatsUser: 'the chart makes the user',
+    headersTimeoutMs: 'bounds of the socket, not of a service',
+    requestTimeoutMs: 'bounds of the socket, not of a service',
+  }
+
+  test('can be said in values.yaml, or there is a reason why not', () => {
+    const settings = [
+      OperatorConfig,
+      KubernetesPlatformConfig,
+      WorkerPodConfig,
+      ModelCacheConfig,
+      RouterConfig,
+      RouterLimits,
+    ]
+      .flatMap((schema) => Object.keys(schema.shape))
+      .concat(Object.keys(LeaseConfig.shape))
+    const silent = settings.filter(
+      (name) =>
+        !(name in withoutValue) &&
+        !templates.includes(`"${name}"`) &&
+        !keys.some(({ path }) => path.endsWith(`.${name}`)),
+    )
+    expect([...new Set(silent)]).toEqual([])
+    expect(Object.keys(withoutValue).filter((name) => !settings.includes(name))).toEqual([])
   })
 })
 

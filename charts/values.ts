@@ -107,6 +107,7 @@ const modelCache = z.strictObject({
   size: quantity,
   huggingFaceEndpoint: z.union([z.literal(''), z.string().regex(/^https?:\/\//)]),
   huggingFaceToken: z.strictObject({ secretName: text, key: z.string().min(1) }),
+  s3: z.strictObject({ region: text, endpoint: text, credentialsSecret: text }),
   plainHttpHosts: z.array(z.string().min(1)).max(16),
   resources: textQuantities,
 })

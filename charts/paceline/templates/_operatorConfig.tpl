@@ -42,6 +42,9 @@
 {{- with $cache.huggingFaceToken.secretName -}}
 {{- $_ := set $config "huggingFaceTokenSecret" (dict "name" . "key" $cache.huggingFaceToken.key) -}}
 {{- end -}}
+{{- $s3 := dict -}}
+{{- range $key, $value := $cache.s3 -}}{{- if $value -}}{{- $_ := set $s3 $key $value -}}{{- end -}}{{- end -}}
+{{- if $s3 -}}{{- $_ := set $config "s3" $s3 -}}{{- end -}}
 {{- toJson $config -}}
 {{- end -}}
 
