@@ -18,6 +18,7 @@ import type { Queue } from './queue.ts'
 import { createKeysQueue, createReconcileQueue } from './queues.ts'
 import type { World } from './reconcile.ts'
 import { Reports } from './reports.ts'
+import { Scaler } from './scaler.ts'
 import { operatorStatus } from './statusPage.ts'
 
 export interface OperatorPorts {
@@ -78,7 +79,12 @@ interface Running {
 
 async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: OperatorMetrics): Promise<Running> {
   const { settings, bus, clock, random, log } = ports
-  const reports = new Reports({ clock, log, onChange: (name) => add(name) })
+  const reports = new Reports({
+    clock,
+    log,
+    onChange: (name) => add(name),
+    onHeld: (name) => scaler.look(name),
+  })
   const hosting = await open({ reports, metrics })
   const { platform, store } = hosting
   const publisher = new Publisher({
@@ -86,17 +92,19 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
     log,
     onListed: (bucket) => (bucket === 'keys' ? keysQueue.add('keys') : addAll(running)),
   })
+  const scaler = new Scaler({ platform, reports, clock, log, onChange: (name) => add(name) })
   const world: World = {
     ...ports,
     platform,
     store,
     publisher,
     reports,
+    scaler,
     routerUrl: settings.config.routerUrl,
     drainGraceMs: settings.config.drainGraceMs,
     onRestart: (deployment) => metrics.restarts.inc({ deployment }),
   }
-  const queue = createReconcileQueue(world, metrics, random)
+  const queue = createReconcileQueue(world, metrics, random, hosting.reconcilesMax)
   const keysQueue = createKeysQueue(world, random)
   const running: Running = {
     hosting,
@@ -150,7 +158,10 @@ function connectEvents(running: Running, { bus, log }: OperatorPorts): void {
 
 function beginWork(running: Running, { clock }: OperatorPorts): void {
   running.working = true
-  running.timers.push(clock.every(running.hosting.resyncMs, () => addAll(running)))
+  running.timers.push(
+    clock.every(running.hosting.resyncMs, () => addAll(running)),
+    running.world.scaler.start(),
+  )
   addAll(running)
 }
 

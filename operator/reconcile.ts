@@ -8,14 +8,8 @@ import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import {
-  draftFileOf,
-  filesOf,
-  modelFileOf,
-  type Observed,
-  type ObservedWorker,
-  replicasWanted,
-} from './core/observed.ts'
+import { goodputOf } from './core/demand.ts'
+import { draftFileOf, filesOf, modelFileOf, type Observed, type ObservedWorker } from './core/observed.ts'
 import { type Action, type Plan, planDeployment } from './core/plan.ts'
 import { statusOf } from './core/status.ts'
 import type { ModelStore } from './models/store.ts'
@@ -23,12 +17,14 @@ import type { Platform } from './platform.ts'
 import type { Publisher } from './publish.ts'
 import type { Requeue } from './queue.ts'
 import type { Reports } from './reports.ts'
+import type { Scaler } from './scaler.ts'
 
 export interface World {
   readonly platform: Platform
   readonly store: ModelStore
   readonly publisher: Publisher
   readonly reports: Reports
+  readonly scaler: Scaler
   readonly clock: Clock
   readonly epochMs: () => number
   readonly log: Log
@@ -62,12 +58,12 @@ export function observe(world: World, name: DeploymentName): Observed {
   const { platform, store, publisher, reports } = world
   const view = platform.view(name)
   const { desired } = view
+  const demand = reports.demandOf(name)
   const specs = [...(desired === null ? [] : [desired.spec]), ...view.history.map(({ spec }) => spec)]
   return {
     name,
     desired,
-    replicas: desired === null ? 0 : replicasWanted(desired.spec),
-    scaling: null,
+    ...world.scaler.wanted(name, view),
     workers: view.workers.map((worker): ObservedWorker => {
       const heard = reports.of(worker.worker)
       const registration = reports.registrationOf(worker.worker)
@@ -86,8 +82,8 @@ export function observe(world: World, name: DeploymentName): Observed {
     status: view.status,
     history: view.history,
     resourceProblems: view.problems,
-    demand: { freshness: 'stale', waiting: 0, held: 0, running: 0, slotsBusy: 0, samples: [] },
-    sloGoodput: reports.sloGoodputOf(name),
+    demand,
+    sloGoodput: goodputOf(demand, world.clock.now()),
     url: world.routerUrl,
     drainGraceMs: world.drainGraceMs,
     nowIso: new Date(world.epochMs()).toISOString(),
@@ -138,6 +134,7 @@ async function applyAction(world: World, observed: Observed, action: Action): Pr
     case 'remove-record':
       return publisher.removeRecord(observed.name)
     case 'forget':
+      world.reports.forget(observed.name)
       return platform.forget(observed.name)
     default:
       return action satisfies never

@@ -18,12 +18,19 @@ let network: FakeNetwork
 let reports: Reports
 let peer: Bus
 const changes: string[] = []
+const holds: string[] = []
 
 beforeEach(async () => {
   clock = createFakeClock()
   network = createFakeNetwork({ clock, random: createRandom(1) })
   changes.length = 0
-  reports = new Reports({ clock, log: silentLog, onChange: (name) => changes.push(name) })
+  holds.length = 0
+  reports = new Reports({
+    clock,
+    log: silentLog,
+    onChange: (name) => changes.push(name),
+    onHeld: (name) => holds.push(name),
+  })
   const attached = reports.attach(network.connect('operator'))
   await clock.advance(10)
   await attached
@@ -81,20 +88,30 @@ test('what is not understood is ignored', async () => {
   expect(reports.of(worker)).toBeNull()
 })
 
-test('goodput is added up over the routers that have been heard lately', async () => {
-  const report = (router: string, sloGoodput: number) => {
-    const demand = { deployment, queued: 0, running: 0, queueWaitMs: 0, sloGoodput }
+test('demand is added up over the routers that have been heard lately', async () => {
+  const report = (router: string, fields: object) => {
+    const demand = { deployment, queued: 0, running: 0, queueWaitMs: 0, sloGoodput: 0, ...fields }
     peer.publish(`${subjects.allRouterReports.slice(0, -1)}${router}`, encode({ router, deployments: [demand] }))
   }
-  expect(reports.sloGoodputOf(deployment)).toBeNull()
-  report('a', 1)
-  report('b', 2)
-  await clock.advance(10)
-  expect(reports.sloGoodputOf(deployment)).toBe(3)
+  expect(reports.demandOf(deployment)).toMatchObject({ freshness: 'stale', samples: [] })
+  report('a', { queued: 2, running: 1, offered: 3, met: 2, queueWaits: [3] })
+  report('b', { running: 4, offered: 1, met: 1, queueWaits: [0, 1] })
+  await say('ready', 0)
+  expect(reports.demandOf(deployment)).toMatchObject({ freshness: 'fresh', waiting: 2, running: 5, slotsBusy: 0 })
+  expect(reports.demandOf(deployment).samples).toMatchObject([{ offered: 4, met: 3, waits: [3, 1] }])
   await clock.advance(limits.worker.goneAfterMs + 10)
-  report('b', 2)
+  report('b', { running: 4 })
   await clock.advance(10)
-  expect(reports.sloGoodputOf(deployment)).toBe(2)
+  expect(reports.demandOf(deployment)).toMatchObject({ freshness: 'partial', waiting: 0, running: 4 })
+  reports.forget(deployment)
+  expect(reports.demandOf(deployment).samples).toEqual([])
+})
+
+test('a held request is announced with every report that names one', async () => {
+  const demand = { deployment, queued: 1, held: 1, running: 0, queueWaitMs: 0, sloGoodput: 0 }
+  peer.publish(`${subjects.allRouterReports.slice(0, -1)}a`, encode({ router: 'a', deployments: [demand] }))
+  await clock.advance(10)
+  expect(holds).toEqual([deployment])
 })
 
 test('silence is counted only since the bus has been connected', async () => {

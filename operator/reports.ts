@@ -14,6 +14,8 @@ import type { Bus } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { decode } from '#runtime/messages.ts'
+import { addCounts, demandOf, type HeardRouter } from './core/demand.ts'
+import type { Demand, DemandSample } from './core/observed.ts'
 
 export interface Heard {
   readonly report: WorkerReport
@@ -27,14 +29,23 @@ export class Reports {
   readonly #log: Log
   readonly #workers = new Map<WorkerId, Heard>()
   readonly #registrations = new Map<string, WorkerRecord>()
-  readonly #routers = new Map<RouterId, { report: RouterReport; heardAt: number }>()
+  readonly #routers = new Map<RouterId, HeardRouter>()
+  readonly #samples = new Map<DeploymentName, readonly DemandSample[]>()
   readonly #onChange: (name: DeploymentName) => void
+  readonly #onHeld: (name: DeploymentName) => void
   #connectedSince: number | null = null
 
-  constructor(options: { clock: Clock; log: Log; onChange: (name: DeploymentName) => void }) {
+  /** `onHeld`: requests wait for a deployment that has no worker. */
+  constructor(options: {
+    clock: Clock
+    log: Log
+    onChange: (name: DeploymentName) => void
+    onHeld?: (name: DeploymentName) => void
+  }) {
     this.#clock = options.clock
     this.#log = options.log
     this.#onChange = options.onChange
+    this.#onHeld = options.onHeld ?? (() => undefined)
   }
 
   async attach(bus: Bus): Promise<void> {
@@ -44,9 +55,7 @@ export class Reports {
     })
     bus.subscribe(subjects.allReports, (payload) => this.#parse(WorkerReport, payload, (report) => this.#fold(report)))
     bus.subscribe(subjects.allRouterReports, (payload) =>
-      this.#parse(RouterReport, payload, (report) =>
-        this.#routers.set(report.router, { report, heardAt: this.#clock.now() }),
-      ),
+      this.#parse(RouterReport, payload, (report) => this.#foldRouter(report)),
     )
     await bus.watch('workers', {
       entry: ({ key, value }) => {
@@ -69,21 +78,39 @@ export class Reports {
     return this.#registrations.get(worker) ?? null
   }
 
-  /** Requests per second within their SLO, over all routers heard lately; null: no router has said anything. */
-  sloGoodputOf(deployment: DeploymentName): number | null {
-    const now = this.#clock.now()
-    for (const [router, { heardAt }] of this.#routers)
-      if (now - heardAt > limits.worker.goneAfterMs) this.#routers.delete(router)
-    const said = [...this.#routers.values()].flatMap(({ report }) =>
-      report.deployments.filter((demand) => demand.deployment === deployment),
-    )
-    return said.length === 0 ? null : said.reduce((sum, { sloGoodput }) => sum + sloGoodput, 0)
+  demandOf(deployment: DeploymentName): Demand {
+    let slotsBusy = 0
+    for (const { report } of this.#workers.values())
+      if (report.deployment === deployment) slotsBusy += report.slots.busy + report.slots.waiting
+    const facts = { routers: [...this.#routers.values()], samples: this.#samples.get(deployment) ?? [], slotsBusy }
+    return demandOf(deployment, facts, this.#clock.now())
+  }
+
+  /** Nothing of the deployment is left. */
+  forget(deployment: DeploymentName): void {
+    this.#samples.delete(deployment)
   }
 
   /** The worker has ended: nothing it said counts any more. */
   drop(worker: WorkerId): void {
     this.#workers.delete(worker)
     this.#registrations.delete(worker)
+  }
+
+  #foldRouter(report: RouterReport): void {
+    const now = this.#clock.now()
+    const before = this.#routers.get(report.router)
+    for (const said of report.deployments) {
+      const { deployment } = said
+      const samples = this.#samples.get(deployment) ?? []
+      const waiting = before?.deployments.get(deployment)?.queued ?? 0
+      this.#samples.set(deployment, addCounts(samples, said, { now, waiting }))
+    }
+    const deployments = new Map(report.deployments.map((said) => [said.deployment, said]))
+    this.#routers.set(report.router, { heardAt: now, deployments })
+    for (const [router, { heardAt }] of this.#routers)
+      if (now - heardAt >= limits.operator.routerForgottenMs) this.#routers.delete(router)
+    for (const { deployment, held } of report.deployments) if (held > 0) this.#onHeld(deployment)
   }
 
   #fold(report: WorkerReport): void {
