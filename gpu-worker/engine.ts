@@ -200,8 +200,13 @@ export class Engine {
   /** A `Failure` of the runner is a result like any other. */
   async #decode(step: readonly Span[], isBrief: boolean): Promise<StepResult> {
     this.#inStep = step
+    const { clock, runner } = this.#o
+    const startedAt = clock.now()
     try {
-      return await this.#o.runner.decode(step.map(batchSpan), { isBrief })
+      const result = await runner.decode(step.map(batchSpan), { isBrief })
+      const now = clock.now()
+      if (isBrief && now - startedAt > overrunMsMin) this.#briefFrom = now + overrunPauseMs
+      return result
     } catch (failure) {
       if (failure instanceof Failure) return { kind: 'failed', failure }
       throw failure
@@ -240,7 +245,6 @@ export class Engine {
       if (span.samples) row += 1 + span.draftTokens.length
     }
     const now = clock.now()
-    if (decodeMs > overrunMsMin) this.#briefFrom = now + overrunPauseMs
     pace.stepped({ ...shape, decodeMs, gained, draftAccepted }, now)
     meter.step(shape.rows + shape.promptTokens)
     meter.phase('decode', decodeMs)
