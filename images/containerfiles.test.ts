@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { operatorNodeFlags } from '#contracts/operatorConfig.ts'
 import { routerNodeFlags } from '#contracts/routerConfig.ts'
 import { product } from '#test/tidy/tree.ts'
 
@@ -13,6 +14,8 @@ const mains: Readonly<Record<string, string>> = {
   'router.Containerfile': 'router/main.ts',
   'worker.Containerfile': 'gpu-worker/main.ts',
 }
+const flagsOf = (name: string): readonly string[] =>
+  name.startsWith('router') ? routerNodeFlags : name.startsWith('operator') ? operatorNodeFlags : []
 /** What else pods start from the image. */
 const further: Readonly<Record<string, readonly string[]>> = {
   'router.Containerfile': ['router/probe/main.ts'],
@@ -35,7 +38,7 @@ describe.each(files)('%s', (name) => {
     const entry = z.array(z.string()).parse(JSON.parse(/^ENTRYPOINT (.*)$/m.exec(last)?.[1] ?? 'null'))
     expect(entry[0]).toBe('node')
     expect(entry.at(-1)).toBe(mains[name])
-    expect(entry.slice(1, -1)).toEqual(name.startsWith('router') ? routerNodeFlags : [])
+    expect(entry.slice(1, -1)).toEqual(flagsOf(name))
   })
 
   test('says what it is and of which commit', () => {
@@ -46,13 +49,29 @@ describe.each(files)('%s', (name) => {
 
   test('holds every file of ours that its programs import', () => {
     const copied = [...last.matchAll(/^COPY ([\w-]+) \.\/\1$/gm)].map((match) => match[1] ?? '')
-    const programs = [mains[name] ?? '', ...(further[name] ?? [])].filter((path) =>
-      product.some((file) => file.path === path),
-    )
-    const missing = [...reachable(programs)].filter(
+    const missing = [...reachable(programsOf(name))].filter(
       (path) => path !== 'package.json' && !copied.some((part) => path.startsWith(`${part}/`)),
     )
     expect(missing).toEqual([])
+  })
+})
+
+describe.each(files)('%s', (name) => {
+  const removed = (/npm uninstall --package-lock-only (.*) \\$/m.exec(read(name))?.[1] ?? '').split(' ')
+  const programs = programsOf(name)
+  const needed = new Set([...reachable(programs)].flatMap(packagesOf))
+
+  test('leaves out no package that its programs import', () => {
+    expect(programs.length).toBeGreaterThan(0)
+    expect(removed.filter((each) => needed.has(each))).toEqual([])
+  })
+
+  test('leaves out what only other parts import', () => {
+    const others = files
+      .filter((other) => other !== name)
+      .flatMap((other) => [...reachable(programsOf(other))].flatMap(packagesOf))
+    const idle = new Set(others.filter((each) => !needed.has(each)))
+    expect(removed.toSorted()).toEqual([...idle].toSorted())
   })
 })
 
@@ -92,6 +111,24 @@ test('the CUDA engine is of the version of the others', () => {
     integrity: expect.stringMatching(/^sha512-/) as unknown,
   })
 })
+
+function programsOf(name: string): string[] {
+  const wanted = [mains[name] ?? '', ...(further[name] ?? [])]
+  return wanted.filter((path) => product.some((file) => file.path === path))
+}
+
+/** Packages that a file of ours imports for their values. */
+function packagesOf(path: string): string[] {
+  const imports = product.find((file) => file.path === path)?.imports ?? []
+  return imports
+    .filter(({ path: own, specifier, isType }) => own === null && !isType && !specifier.startsWith('node:'))
+    .map(({ specifier }) =>
+      specifier
+        .split('/')
+        .slice(0, specifier.startsWith('@') ? 2 : 1)
+        .join('/'),
+    )
+}
 
 function reachable(from: readonly string[]): Set<string> {
   const seen = new Set<string>()

@@ -22,6 +22,8 @@ export interface Settings {
   readonly sources: SourceSettings
   /** Only of the local platform. */
   readonly processes: ProcessSettings | null
+  /** What Kubernetes tells every pod about itself. */
+  readonly podEnvironment: Readonly<Record<string, string | undefined>>
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -64,6 +66,10 @@ export function readSettings(environment: Environment, execPath: string): Settin
       huggingFaceToken: environment[huggingFaceTokenVariable] || null,
     },
     processes: config.platform.kind === 'local' ? processesOf(config.platform) : null,
+    podEnvironment: {
+      KUBERNETES_SERVICE_HOST: environment['KUBERNETES_SERVICE_HOST'],
+      KUBERNETES_SERVICE_PORT: environment['KUBERNETES_SERVICE_PORT'],
+    },
   })
 
   function processesOf(local: LocalPlatformConfig): ProcessSettings {

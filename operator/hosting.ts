@@ -13,6 +13,8 @@ export interface Hosting {
   readonly source: { readonly path: string; readonly problems: readonly string[] }
   /** Everything is looked at again this often, changed or not. */
   readonly resyncMs: number
+  /** Reconciles that may run at the same time. */
+  readonly reconcilesMax: number
   apiKeys(): readonly ApiKeySecret[]
   /** From now on changes of resources and workers are told. Everything that exists is known when it resolves. */
   begin(told: HostingEvents): Promise<void>

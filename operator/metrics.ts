@@ -24,11 +24,12 @@ export class Gauges {
 
   update(world: World, queueDepth: number): void {
     this.#metrics.workqueueDepth.set({}, queueDepth)
-    const states = world.platform.names().map((name) => this.#updateDeployment(world, name))
+    const names = world.platform.names()
+    const states = names.map((name) => this.#updateDeployment(world, name))
     for (const state of deploymentStates)
       this.#metrics.deployments.set({ state }, states.filter((is) => is === state).length)
-    const gone = [...this.#shown].filter((name) => !world.platform.names().some((there) => there === name))
-    for (const deployment of gone) {
+    const there = new Set<string>(names)
+    for (const deployment of [...this.#shown].filter((name) => !there.has(name))) {
       for (const state of workerStates) this.#metrics.replicas.remove({ deployment, state })
       this.#shown.delete(deployment)
     }

@@ -38,6 +38,8 @@ export interface QueueOptions<K extends string> {
 interface Item {
   /** null: not waiting. */
   due: { at: number; timer: Timer } | null
+  /** Due, and waiting for its turn. */
+  ready: boolean
   running: boolean
   /** Asked for while it ran. */
   again: number | null
@@ -60,12 +62,15 @@ class KeyedQueue<K extends string> implements Queue<K> {
   }
 
   get depth(): number {
-    return this.#ready.length + [...this.#items.values()].filter((item) => item.due !== null).length
+    let depth = 0
+    for (const { due, ready } of this.#items.values()) if (ready || due !== null) depth += 1
+    return depth
   }
 
   add(key: K, afterMs = 0): void {
-    if (this.#stopped || this.#ready.includes(key)) return
-    const item = this.#items.get(key) ?? { due: null, running: false, again: null, failures: 0 }
+    if (this.#stopped) return
+    const item = this.#items.get(key) ?? { due: null, ready: false, running: false, again: null, failures: 0 }
+    if (item.ready) return
     this.#items.set(key, item)
     const at = this.#options.clock.now() + afterMs
     if (item.running) item.again = Math.min(at, item.again ?? at)
@@ -85,6 +90,7 @@ class KeyedQueue<K extends string> implements Queue<K> {
     item.due?.timer.cancel()
     const timer = this.#options.clock.after(Math.max(0, at - this.#options.clock.now()), () => {
       item.due = null
+      item.ready = true
       this.#ready.push(key)
       this.#pump()
     })
@@ -97,6 +103,7 @@ class KeyedQueue<K extends string> implements Queue<K> {
       const key = this.#ready.shift()
       const item = key === undefined ? undefined : this.#items.get(key)
       if (key === undefined || item === undefined) return
+      item.ready = false
       item.running = true
       const run = this.#options.run(key).then((requeue) => {
         this.#runs.delete(run)

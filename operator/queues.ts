@@ -5,6 +5,7 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import type { Log } from '#runtime/log.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { createQueue, type Queue, type Requeue } from './queue.ts'
@@ -14,11 +15,13 @@ export function createReconcileQueue(
   world: World,
   metrics: OperatorMetrics,
   random: () => number,
+  runningMax: number = limits.operator.reconcilesMax,
 ): Queue<DeploymentName> {
   const said = new Map<DeploymentName, string>()
   return createQueue<DeploymentName>({
     clock: world.clock,
     random,
+    runningMax,
     run: async (name) => {
       const requeue = await runReconcile(world, metrics, name)
       logOnce(said, name, requeue, world.log)

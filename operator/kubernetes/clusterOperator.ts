@@ -11,12 +11,12 @@ import type { OperatorStatus } from '#contracts/operatorStatus.ts'
 import { version } from '#runtime/version.ts'
 import { createOperatorMetrics, type OperatorMetrics } from '../metrics.ts'
 import { type OpenHosting, type Operator, type OperatorPorts, startOperator } from '../operator.ts'
-import { openAccess } from './access.ts'
 import { alwaysOpen, createClient, type KubernetesClient, type WriteGate } from './client.ts'
 import { Election } from './election.ts'
 import { ClusterHosting } from './hosting.ts'
+import { inClusterAccess } from './inCluster.ts'
 import { createRateBound } from './rateBound.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { type Access, createTransport, type Transport } from './transport.ts'
 
 export interface ClusterEvents {
   /** The lease is lost: this process is of no further use and must end. */
@@ -24,13 +24,22 @@ export interface ClusterEvents {
 }
 
 /** Resolves at once, leading or not. Rejects with `Failure('invalid-configuration')` where no cluster is named. */
-export function startClusterOperator(
+export async function startClusterOperator(
   ports: OperatorPorts,
   cluster: KubernetesPlatformConfig,
   events: ClusterEvents,
 ): Promise<Operator> {
-  const transport = createTransport(openAccess(cluster.kubeconfig, ports.clock), ports.clock)
-  return Promise.resolve(runClusterOperator(ports, cluster, events, transport))
+  const transport = createTransport(await accessTo(ports, cluster), ports.clock)
+  return runClusterOperator(ports, cluster, events, transport)
+}
+
+/** The named kubeconfig; else the pod's own account; else what `KUBECONFIG` names. */
+async function accessTo({ clock, settings }: OperatorPorts, { kubeconfig }: KubernetesPlatformConfig): Promise<Access> {
+  const own = kubeconfig === undefined ? inClusterAccess(settings.podEnvironment, clock) : null
+  if (own !== null) return own
+  // Only where it is needed: see inCluster.ts.
+  const { openAccess } = await import('./access.ts')
+  return openAccess(kubeconfig, clock)
 }
 
 /** `transport` as a parameter: tests put faults and crashes into it. */

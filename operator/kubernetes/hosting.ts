@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { limits } from '#contracts/limits.ts'
 import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
 import type { KubernetesPlatformConfig } from '#contracts/operatorConfig.ts'
+import type { Bus } from '#runtime/bus.ts'
 import type { Hosting, HostingEvents } from '../hosting.ts'
 import type { OperatorMetrics } from '../metrics.ts'
 import type { OperatorPorts } from '../operator.ts'
@@ -23,7 +24,7 @@ import { type WatchHandlers, Watches } from './watches.ts'
 export interface ClusterPlace {
   readonly cluster: KubernetesPlatformConfig
   readonly client: KubernetesClient
-  readonly ports: OperatorPorts
+  readonly ports: Omit<OperatorPorts, 'bus'> & { readonly bus: Bus }
   readonly reports: Reports
   readonly metrics: OperatorMetrics
   readonly onClose: () => Promise<void>
@@ -31,6 +32,7 @@ export interface ClusterPlace {
 
 export class ClusterHosting implements Hosting {
   readonly resyncMs = limits.cluster.resyncMs
+  readonly reconcilesMax = limits.cluster.reconcilesMax
   readonly platform: ClusterPlatform
   readonly store: ClusterModels
   readonly #place: ClusterPlace

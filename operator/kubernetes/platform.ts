@@ -8,7 +8,7 @@
 import { Failure } from '#contracts/failure.ts'
 import { DeploymentName, type Revision, WorkerId } from '#contracts/ids.ts'
 import { ModelDeploymentStatus, type ModelFile } from '#contracts/resources/modelDeployment.ts'
-import type { Clock } from '#runtime/clock.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
 import type { Crashes, Desired } from '../core/observed.ts'
@@ -50,6 +50,7 @@ interface Memory {
   crashes: Crashes | null
   restarts: number
   statusWrittenAt: number
+  later: Timer | null
   /** Pods of which it is not known whether they were made: their names are used again, so that none is made twice. */
   unsure: { readonly revision: Revision; readonly worker: WorkerId }[]
 }
@@ -80,8 +81,10 @@ export class ClusterPlatform implements Platform {
   }
 
   names(): readonly DeploymentName[] {
-    const names = new Set<string>([...this.#deployments.keys(), ...this.#options.watches.deploymentsWithPods()])
-    return [...names].flatMap((name) => DeploymentName.safeParse(name).data ?? []).filter((name) => !this.#isHeld(name))
+    const own = [...this.#deployments.values()].map(({ name }) => name)
+    const left = [...this.#options.watches.deploymentsWithPods()].filter((name) => !this.#deployments.has(name))
+    const orphaned = left.flatMap((name) => DeploymentName.safeParse(name).data ?? [])
+    return [...own, ...orphaned].filter((name) => !this.#isHeld(name))
   }
 
   deploymentOf(name: string): KnownDeployment | undefined {
@@ -163,7 +166,8 @@ export class ClusterPlatform implements Platform {
     const worth = worthOf(before, status)
     const memory = this.#remember(name)
     if (worth.kind === 'same') return
-    if (worth.kind === 'later' && clock.now() - memory.statusWrittenAt < worth.intervalMs) return
+    const dueInMs = worth.kind === 'later' ? memory.statusWrittenAt + worth.intervalMs - clock.now() : 0
+    if (dueInMs > 0) return this.#announceLater(memory, name, dueInMs)
     const metadata = { name, uid: uidOf(deployment.object) }
     const written = await client.apply(resources.deployments, { metadata, status }, 'status')
     memory.statusWrittenAt = clock.now()
@@ -362,9 +366,17 @@ export class ClusterPlatform implements Platform {
   }
 
   #remember(name: string): Memory {
-    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, statusWrittenAt: 0, unsure: [] }
+    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, statusWrittenAt: 0, later: null, unsure: [] }
     this.#memory.set(name, memory)
     return memory
+  }
+
+  /** What is not worth a write yet is looked at again when it may be; at most one such look waits per pair. */
+  #announceLater(memory: Memory, name: DeploymentName, ms: number): void {
+    memory.later ??= this.#options.clock.after(ms, () => {
+      memory.later = null
+      this.announce(name)
+    })
   }
 
   #say(name: string, occurrence: Occurrence): void {

@@ -62,6 +62,7 @@ export async function openLocalHosting(place: LocalPlace): Promise<Hosting> {
       return { path: local.resources, problems: platform.problems }
     },
     resyncMs: limits.operator.resyncMs,
+    reconcilesMax: limits.operator.reconcilesMax,
     apiKeys: () => resources.apiKeys,
     async begin({ onApiKeys }) {
       platform.setResources(resources)

@@ -14,6 +14,7 @@ import { delay, systemClock } from '#runtime/clock.ts'
 import { createLog, type Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { connectBus } from '#runtime/nats.ts'
+import { s3SettingsOf } from './sources.ts'
 import { type ModelStore, openModelStore } from './store.ts'
 
 const reportMs = 1_000
@@ -51,6 +52,7 @@ async function run(order: FetchOrder, log: Log): Promise<string> {
       huggingFaceEndpoint: process.env['HF_ENDPOINT'] || 'https://huggingface.co',
       huggingFaceToken: process.env['HF_TOKEN'] || null,
       plainHttpHosts: order.plainHttpHosts,
+      s3: { ...s3SettingsOf(process.env), nowIso: () => new Date().toISOString() },
     },
     offline: false,
     clock: systemClock,

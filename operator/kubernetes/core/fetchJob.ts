@@ -101,12 +101,7 @@ export function fetchContainer(file: ModelFile, { config, modelCache, nats, logL
       { name: fetchOrderVariable, value: literal(JSON.stringify(order)) },
       secretVariable(natsPasswordVariable, config.natsPasswordSecret),
       ...(nats.authority === null ? [] : [{ name: natsAuthorityVariable, value: literal(nats.authority) }]),
-      ...(modelCache.huggingFaceEndpoint === undefined
-        ? []
-        : [{ name: 'HF_ENDPOINT', value: modelCache.huggingFaceEndpoint }]),
-      ...(modelCache.huggingFaceTokenSecret === undefined
-        ? []
-        : [secretVariable('HF_TOKEN', modelCache.huggingFaceTokenSecret)]),
+      ...sourceVariables(modelCache),
     ],
     resources: {
       requests: { ...modelCache.resources.requests },
@@ -119,4 +114,17 @@ export function fetchContainer(file: ModelFile, { config, modelCache, nats, logL
     ],
     terminationMessagePolicy: 'FallbackToLogsOnError',
   }
+}
+
+/** What sources need beyond their address. */
+function sourceVariables({ huggingFaceEndpoint, huggingFaceTokenSecret, s3 }: ModelCacheConfig) {
+  const plain = { HF_ENDPOINT: huggingFaceEndpoint, AWS_REGION: s3.region, AWS_ENDPOINT_URL: s3.endpoint }
+  const { credentialsSecret: name } = s3
+  return [
+    ...Object.entries(plain).flatMap(([variable, value]) => (value === undefined ? [] : [{ name: variable, value }])),
+    ...(huggingFaceTokenSecret === undefined ? [] : [secretVariable('HF_TOKEN', huggingFaceTokenSecret)]),
+    ...(name === undefined
+      ? []
+      : ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'].map((key) => secretVariable(key, { name, key }))),
+  ]
 }

@@ -2,6 +2,8 @@
  * The images of the tests, all made from local files: what a cluster itself runs (pause, DNS), and Paceline's own parts with the
  * `nats` image that the chart names. Same contents as `images/` builds, without a base image.
  */
+import { operatorNodeFlags } from '#contracts/operatorConfig.ts'
+import { routerNodeFlags } from '#contracts/routerConfig.ts'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -17,6 +19,9 @@ const { root, cacheDir } = readCliConfig(process.env, process.platform)
 const layers = join(cacheDir, 'images')
 const nonRoot = '65532:65532'
 const parts = ['operator', 'router', 'gpu-worker'] as const
+/** As in the Containerfiles. */
+const flagsOf = (part: (typeof parts)[number]): readonly string[] =>
+  part === 'operator' ? operatorNodeFlags : part === 'router' ? routerNodeFlags : []
 const sources = ['contracts', 'algorithms', 'runtime', ...parts, 'package.json']
 
 export const imageNames = {
@@ -54,7 +59,7 @@ export function pacelineImages(): Image[] {
   const image = (name: string, part: (typeof parts)[number], more: readonly Layer[] = []): Image => ({
     name,
     layers: [...shared, ...more],
-    entrypoint: ['node', `${part}/main.ts`],
+    entrypoint: ['node', ...flagsOf(part), `${part}/main.ts`],
     workingDir: '/app',
     environment: { NODE_ENV: 'production' },
     user: nonRoot,
