@@ -38,7 +38,7 @@ export class Scaler {
   /** Looks at all scaled deployments from now on; it knows of them by their first reconcile. */
   start(): Timer {
     return this.#options.clock.every(limits.operator.scaleIntervalMs, () => {
-      for (const name of [...this.#kept.keys()]) this.look(name)
+      for (const name of this.#kept.keys()) this.look(name)
     })
   }
 
