@@ -14,6 +14,7 @@ import { createTerminal, type Terminal } from './terminal.ts'
 const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> = {
   up: { help: 'start everything and serve (npm start)', load: async () => (await import('./up.ts')).up },
   down: { help: 'end a detached instance (npm stop)', load: async () => (await import('./down.ts')).down },
+  plan: { help: 'say what a change of a resource file would do', load: async () => (await import('./plan.ts')).plan },
   status: { help: 'pairs, workers and conditions', load: async () => (await import('./status.ts')).status },
   fetch: {
     help: 'bring the models of a resource file into the cache',

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { DeploymentName, Revision, WorkerId } from './ids.ts'
-import { ModelDeploymentStatus } from './resources/modelDeployment.ts'
+import { ModelDeploymentSpec, ModelDeploymentStatus } from './resources/modelDeployment.ts'
 
 export const ModelFileState = z.discriminatedUnion('kind', [
   /** The simulated engine loads nothing. */
@@ -55,6 +55,10 @@ export const DeploymentReport = z.object({
   /** Workers that ended by themselves, since the operator started. */
   restarts: z.int(),
   status: ModelDeploymentStatus,
+  /** As it is asked for now; absent while it is being deleted. */
+  spec: ModelDeploymentSpec.optional(),
+  /** Its revisions with their specs, the newest first, as the operator keeps them: for `paceline plan`. */
+  history: z.array(z.unknown()).optional(),
 })
 export type DeploymentReport = z.infer<typeof DeploymentReport>
 

@@ -46,6 +46,8 @@ function deploymentReport(world: World, name: DeploymentName): DeploymentReport 
     model: modelState(modelOf(observed, plan), now),
     workers: judge(observed, now).map((worker) => workerStatus(worker, plan, pids.get(worker.worker) ?? null, now)),
     restarts: view.restarts,
+    ...(desired === null ? {} : { spec: desired.spec }),
+    history: [...view.history],
     status: currentStatus(world, observed, plan, now),
   }
 }
