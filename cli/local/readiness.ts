@@ -12,7 +12,9 @@ export type Readiness =
   | { kind: 'hopeless'; reason: string }
 
 export function readiness(status: OperatorStatus): Readiness {
-  const wanted = status.deployments.filter((deployment) => !deployment.deleting && deployment.replicasWanted > 0)
+  const wanted = status.deployments.filter(
+    (deployment) => !deployment.deleting && (deployment.replicasWanted > 0 || isAsleep(deployment)),
+  )
   const problem = status.resources.problems[0]
   if (problem !== undefined) return { kind: 'hopeless', reason: problem }
   for (const deployment of wanted) {
@@ -33,7 +35,13 @@ export function stagesOf(status: OperatorStatus): ReadonlyMap<string, string> {
 const condition = (deployment: DeploymentReport, type: string) =>
   deployment.status.conditions.find((candidate) => candidate.type === type)
 
-const isReady = (deployment: DeploymentReport) => condition(deployment, 'Ready')?.status === 'True'
+/** Scaled to zero by the load, not stopped by a person: the next request wakes it. */
+const isAsleep = (deployment: DeploymentReport) => condition(deployment, 'Stopped')?.reason === 'Asleep'
+
+/** Asleep with its model still under way it would wake for long. */
+const isReady = (deployment: DeploymentReport) =>
+  condition(deployment, 'Ready')?.status === 'True' &&
+  (!isAsleep(deployment) || condition(deployment, 'ModelCacheReady')?.status === 'True')
 
 function hopelessBecause(deployment: DeploymentReport): string | null {
   if (deployment.model.kind === 'failed') return `${deployment.name}: ${deployment.model.message}`
@@ -46,6 +54,7 @@ function stageOf(deployment: DeploymentReport): string {
   if (deployment.deleting) return 'draining: it is gone from the resources'
   if (deployment.model.kind === 'failed') return `no model: ${deployment.model.message}`
   if (deployment.model.kind === 'fetching') return 'fetching its model'
+  if (isAsleep(deployment)) return 'asleep: the next request starts a worker'
   if (deployment.replicasWanted === 0) return 'stopped: 0 replicas wanted'
   if (isReady(deployment)) {
     const simulated = deployment.simulated ? ', simulated' : ''

@@ -150,6 +150,29 @@ describe.skipIf(program === null)('an operator process', () => {
     expect(found.workers.some(({ state, current }) => state === 'ready' && !current)).toBe(true)
   })
 
+  test('after crashes in a row it is rolled back, and the old revision is restarted when its worker dies', async () => {
+    const instance = await start(pair())
+    await ready(instance, 'fake', ({ status }) => status.revisions?.[0]?.state === 'good')
+    await instance.write(pair({ context: 4001 }))
+    const found = await instance.until('the rollback', async () => {
+      const now = await instance.deployment('fake')
+      return now !== undefined && reason(now, 'Degraded') === 'RolledBack' && now
+    })
+    expect(found.status.revisions?.map(({ state }) => state)).toEqual(['failed', 'good'])
+    expect(found.status.desiredRevision).not.toBe(found.workers[0]?.revision)
+    expect(condition(found, 'Ready')).toBe('True')
+    const before = found.workers[0]
+    process.kill(before?.pid ?? 0, 'SIGKILL')
+    const after = await ready(instance, 'fake', ({ workers }) => workers[0]?.worker !== before?.worker)
+    expect(after.workers[0]?.revision).toBe(before?.revision)
+    await instance.write(pair({ context: 1024 }))
+    await ready(
+      instance,
+      'fake',
+      ({ status, workers }) => workers.length === 1 && status.currentRevision === status.desiredRevision,
+    )
+  })
+
   test('a broken edit is named by file and line, changes nothing, and is forgotten once it is mended', async () => {
     const instance = await start(pair())
     const before = (await ready(instance, 'fake')).workers[0]
