@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly queueRequestsMax: number
   readonly network: NetworkOptions['faults']
   readonly engineFaults: readonly Fault[]
+  /** As the operator would publish it. */
+  readonly scaling?: ModelRecord['scaling']
 }
 
 export interface RouterProcess {
@@ -82,7 +84,7 @@ export class World {
     const world = new World(options)
     for (let i = 0; i < options.workers; i++) world.startWorker()
     await world.router.router.start()
-    const isReady = () => world.router.router.model(deploymentName)?.ready === true
+    const isReady = () => world.router.router.model(deploymentName)?.ready === options.workers > 0
     if (!(await world.clock.runUntil(() => isReady() && world.readyWorkers() === options.workers, 10_000)))
       throw new Error('the world does not become ready')
     return world
@@ -261,7 +263,7 @@ export class World {
   }
 }
 
-function modelRecord({ queueRequestsMax }: WorldOptions): ModelRecord {
+function modelRecord({ queueRequestsMax, scaling }: WorldOptions): ModelRecord {
   return ModelRecord.parse({
     deployment: deploymentName,
     servedNames: [deploymentName],
@@ -273,5 +275,6 @@ function modelRecord({ queueRequestsMax }: WorldOptions): ModelRecord {
     reproducible: 'no',
     slo: { ttftMs: 1_000, tpotMs: 100 },
     queue: { requestsMax: queueRequestsMax, bytesMax: 1_000_000 },
+    ...(scaling === undefined ? {} : { scaling }),
   })
 }
