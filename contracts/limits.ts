@@ -215,6 +215,8 @@ export const limits = {
     /** A status is written at most this often when only figures or progress in it changed. */
     statusIntervalMs: 60_000,
     progressIntervalMs: 2_000,
+    /** A new leader listens to the workers this long (five reports of each) before it decides anything. */
+    settleMs: 1_000,
     /** Reconciles that run at the same time: they wait for the API server most of their time. */
     reconcilesMax: 16,
     /** Nothing needs to be looked at more often: what changes is told by watches and reports. */

@@ -18,6 +18,8 @@ export interface PlatformWorker {
   readonly startedAt: number
   /** Since when its process runs; null: not yet. Absent: since `startedAt`. */
   readonly runningSince?: number | null
+  /** Why its process does not run yet, where that may need somebody; for a person. */
+  readonly waitsFor?: string | null
   readonly drainAskedAt: number | null
   readonly pid: number | null
 }

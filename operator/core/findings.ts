@@ -37,7 +37,12 @@ function readyFinding(facts: Facts): Finding {
   const model = cacheStateOf(observed, course.target.spec)
   if (model.kind === 'failed') return finding('Ready', false, 'ModelUnavailable', model.message)
   if (model.kind === 'fetching') return finding('Ready', false, 'FetchingModel', progressOf(model))
-  return finding('Ready', false, 'NoWorkerReady', 'no worker is ready yet')
+  return finding('Ready', false, 'NoWorkerReady', ['no worker is ready yet', ...waitsOf(facts)].join('; '))
+}
+
+/** Why workers do not even run, as far as their platform knows: no node has room, an image cannot be had. */
+function waitsOf({ workers }: Facts): string[] {
+  return [...new Set(workers.flatMap(({ waitsFor }) => waitsFor ?? []))].slice(0, 3)
 }
 
 function progressFinding(facts: Facts): Finding {

@@ -42,6 +42,8 @@ export interface ObservedWorker {
   readonly startedAt: number
   /** Since when its process runs; null: not yet (its image is fetched, no node has room). Absent: since `startedAt`. */
   readonly runningSince?: number | null
+  /** Why its process does not run yet, where that may need somebody; for a person. */
+  readonly waitsFor?: string | null
   /** When we asked it to drain; null: we did not. */
   readonly drainAskedAt: number | null
   readonly report: WorkerReport | null
@@ -148,7 +150,9 @@ export function stateOf(worker: ObservedWorker, busConnectedSince: number | null
   if (busConnectedSince !== null && isSilent(worker, busConnectedSince, now)) return 'unresponsive'
   // Somebody else asked it to end.
   if (said === 'draining' || said === 'stopped') return 'draining'
-  return said === 'ready' ? 'ready' : 'starting'
+  if (said !== undefined) return said === 'ready' ? 'ready' : 'starting'
+  // Not heard yet by this life of the operator. It registers when it can serve and takes that back first of all when it drains.
+  return worker.registration === null ? 'starting' : 'ready'
 }
 
 function isSilent(worker: ObservedWorker, busConnectedSince: number, now: number): boolean {

@@ -2,6 +2,7 @@
  * What a worker is told (`WorkerConfig`): the same of a pair's spec on every platform, and each platform's own place. Pure.
  */
 import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import type { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import { modelFileOf } from './observed.ts'
@@ -34,3 +35,6 @@ export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): Wo
     ...place,
   }
 }
+
+/** What a worker may take to drain, so that it ends by itself before it is killed. */
+export const workerDrainMs = (drainGraceMs: number): number => Math.max(0, drainGraceMs - limits.operator.killMarginMs)

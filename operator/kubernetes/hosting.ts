@@ -7,6 +7,7 @@ import { limits } from '#contracts/limits.ts'
 import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
 import type { KubernetesPlatformConfig } from '#contracts/operatorConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
+import { delay } from '#runtime/clock.ts'
 import type { Hosting, HostingEvents } from '../hosting.ts'
 import type { OperatorMetrics } from '../metrics.ts'
 import type { OperatorPorts } from '../operator.ts'
@@ -84,6 +85,8 @@ export class ClusterHosting implements Hosting {
   async begin(events: HostingEvents): Promise<void> {
     this.store.attach(this.#place.ports.bus)
     await this.#watches.start()
+    // Workers that run already have time to say so: nothing is decided on a silence that is only ours.
+    await delay(this.#place.ports.clock, limits.cluster.settleMs)
     this.#told = events
     this.#takeKeys()
   }

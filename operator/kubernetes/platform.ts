@@ -24,7 +24,7 @@ import { createdOf, type KnownDeployment, type KnownSpec, knownSpec, readDeploym
 import { drainFinalizer, labels, ownerOf, workerName } from './core/names.ts'
 import { occurrencesOf } from './core/occurrences.ts'
 import { imageOf, type PodPlace, workerPod } from './core/podSpec.ts'
-import { endOf, isEnded } from './core/podState.ts'
+import { endOf, isEnded, waitsFor } from './core/podState.ts'
 import { worthOf } from './core/statusChange.ts'
 import type { EventRecorder, Occurrence } from './events.ts'
 import { type DeploymentObject, isDeleting, nameOf, type Pod, resources, uidOf } from './objects.ts'
@@ -280,7 +280,8 @@ export class ClusterPlatform implements Platform {
       const revision = pod.metadata?.labels?.[labels.revision]
       if (worker === undefined || revision === undefined || isEnded(pod)) return []
       const { seenAt, runningSince, deletingSince } = this.#lives.of(pod)
-      const state = { startedAt: seenAt, runningSince, drainAskedAt: deletingSince, pid: null }
+      const waits = waitsFor(pod)
+      const state = { startedAt: seenAt, runningSince, waitsFor: waits, drainAskedAt: deletingSince, pid: null }
       return [{ worker, revision: revision as Revision, ...state }]
     })
   }

@@ -98,6 +98,7 @@ function createPlatform({ local, processes, ports, reports }: LocalPlace): Local
     processes,
     nats: { url: config.nats.url, workerUser: config.workerNatsUser },
     cacheDir: local.cacheDir,
+    drainGraceMs: config.drainGraceMs,
     logLevel: config.logLevel,
     clock,
     epochMs,

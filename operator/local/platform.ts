@@ -11,7 +11,7 @@ import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
 import type { Crashes, Desired } from '../core/observed.ts'
 import type { RevisionHistory } from '../core/revision.ts'
-import { workerConfigOf } from '../core/workerConfig.ts'
+import { workerConfigOf, workerDrainMs } from '../core/workerConfig.ts'
 import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
 import type { Heard } from '../reports.ts'
 import { desiredOf, type Known, merge } from './desired.ts'
@@ -23,6 +23,7 @@ export interface LocalPlatformOptions {
   readonly processes: ProcessSettings
   readonly nats: { readonly url: string; readonly workerUser: string }
   readonly cacheDir: string
+  readonly drainGraceMs: number
   readonly logLevel: WorkerConfig['logLevel']
   readonly clock: Clock
   readonly epochMs: () => number
@@ -146,11 +147,17 @@ export class LocalPlatform implements Platform {
 
   #configFor({ deployment, revision, spec, modelPath }: WorkerOrder): WorkerConfig {
     const { nats, cacheDir, logLevel, random } = this.#options
+    const drainGraceMs = workerDrainMs(this.#options.drainGraceMs)
     const life = Math.floor(random() * 36 ** 6)
       .toString(36)
       .padStart(6, '0')
     const worker = WorkerId.parse(`${deployment}-${revision.slice(0, 5)}-${life}`)
-    const place = { nats: { url: nats.url, user: nats.workerUser }, metricsPort: 0, metricsHost: '127.0.0.1' }
+    const place = {
+      nats: { url: nats.url, user: nats.workerUser },
+      metricsPort: 0,
+      metricsHost: '127.0.0.1',
+      drainGraceMs,
+    }
     return workerConfigOf({ worker, deployment, revision, spec, modelPath }, { ...place, cacheDir, logLevel })
   }
 

@@ -3,6 +3,7 @@
  * deleted ends. For tests of the operator alone.
  */
 import { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import { WorkerReport } from '#contracts/messages.ts'
 import { type WorkerRecord } from '#contracts/records.ts'
 import { subjects } from '#contracts/subjects.ts'
@@ -28,11 +29,7 @@ export interface FakeKubelet {
 }
 
 export async function startFakeKubelet(kubeconfig: string, namespace: string, bus: Bus): Promise<FakeKubelet> {
-  const clock = systemClock
-  const transport = createTransport(openAccess(kubeconfig, clock), clock)
-  const rate = createRateBound(clock, { perSecondMax: 500, burstMax: 500 })
-  const random = Math.random
-  const client = createClient({ transport, namespace, clock, random, rate, gate: alwaysOpen })
+  const { client, transport } = clientFor(kubeconfig, namespace)
   const alive = new Map<string, { config: WorkerConfig; number: number }>()
   const setStatus = (name: string, status: object) =>
     transport.send({
@@ -68,8 +65,8 @@ export async function startFakeKubelet(kubeconfig: string, namespace: string, bu
   const pods = createReflector<Pod>({
     client,
     resource: resources.pods,
-    clock,
-    random,
+    clock: systemClock,
+    random: Math.random,
     log: silentLog,
     onChange: (_name, { now }) => {
       if (now === undefined) return
@@ -84,6 +81,10 @@ export async function startFakeKubelet(kubeconfig: string, namespace: string, bu
   const reports = setInterval(() => {
     for (const living of alive.values()) tell(bus, living.config, ++living.number, 'ready')
   }, 500)
+  // As workers do, before their registration ends by itself.
+  const registrations = setInterval(() => {
+    for (const { config } of alive.values()) void bus.put('workers', config.worker, encode(registration(config)))
+  }, limits.worker.registrationRefreshMs)
   return {
     client,
     pods,
@@ -91,10 +92,19 @@ export async function startFakeKubelet(kubeconfig: string, namespace: string, bu
     crash,
     stop() {
       clearInterval(reports)
+      clearInterval(registrations)
       pods.stop()
       transport.close()
     },
   }
+}
+
+function clientFor(kubeconfig: string, namespace: string) {
+  const clock = systemClock
+  const transport = createTransport(openAccess(kubeconfig, clock), clock)
+  const rate = createRateBound(clock, { perSecondMax: 500, burstMax: 500 })
+  const client = createClient({ transport, namespace, clock, random: Math.random, rate, gate: alwaysOpen })
+  return { client, transport }
 }
 
 const container = (state: object) => ({

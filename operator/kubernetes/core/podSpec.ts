@@ -16,7 +16,7 @@ import {
   workerConfigVariable,
 } from '#contracts/workerConfig.ts'
 import { canonicalJson } from '../../core/revision.ts'
-import { workerConfigOf } from '../../core/workerConfig.ts'
+import { workerConfigOf, workerDrainMs } from '../../core/workerConfig.ts'
 import type { Pod } from '../objects.ts'
 import { fetchContainer } from './fetchJob.ts'
 import { folderOf, scratchFolder } from './folders.ts'
@@ -165,8 +165,8 @@ function environment(
     nats: { url: nats.url, user: nats.user },
     metricsPort: config.httpPort,
     metricsHost: podAddress,
+    drainGraceMs: workerDrainMs(drainGraceMs),
     cacheDir: scratchFolder,
-    drainGraceMs,
     logLevel,
   })
   const text = literal(canonicalJson(told)).replace(literal(podAddress), () => podAddress)
