@@ -141,7 +141,9 @@ function notReadyInTime({ observed, desired, workers, head, now }: TrialFacts): 
       worker.readySince === null &&
       now - worker.startedAt >= readyTimeoutSeconds * 1_000,
   )
-  return overdue === undefined ? null : `worker ${overdue.worker} was not ready after ${readyTimeoutSeconds} s`
+  if (overdue === undefined) return null
+  const waits = overdue.waitsFor ?? null
+  return `worker ${overdue.worker} was not ready after ${readyTimeoutSeconds} s${waits === null ? '' : `: ${waits}`}`
 }
 
 function worseThanBefore({ observed, desired, head }: TrialFacts, completeSince: number | null): string | null {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { ConditionType, ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import { ConditionType, type ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import type { Desired, ModelState } from './observed.ts'
 import { planDeployment } from './plan.ts'
+import { recordOf } from './record.ts'
+import type { RevisionEntry } from './revision.ts'
 import { statusOf } from './status.ts'
-import { desiredFor, observedOf, registrationOf, specOf, workerOf } from './testing.ts'
+import { anyModel, desiredFor, observedOf, registrationOf, specOf, workerOf } from './testing.ts'
 
 const spec = specOf()
 const desired = desiredFor(spec)
@@ -18,6 +21,14 @@ const statusFor = (
   const status = statusOf(observed, planDeployment(observed, 0), { now: 0, nowIso })
   expect(status).not.toBeNull()
   return status ?? ({} as never)
+}
+const recordFor = (fields: Parameters<typeof observedOf>[0]) => {
+  const observed = observedOf({ desired, ...fields })
+  const { course } = planDeployment(observed, 0)
+  return recordOf(observed, desired, 0, course?.target)
+}
+function entryOf({ revision, spec }: Desired): RevisionEntry {
+  return { revision, spec, createdAt: '', state: 'current', message: '' }
 }
 const of = (status: ModelDeploymentStatus, type: ConditionType) => {
   const found = status.conditions.find((condition) => condition.type === type)
@@ -154,4 +165,117 @@ test('a deleted deployment shows what still drains, and nothing once that has en
   expect(of(statusOf(draining, planDeployment(draining, 1), at) ?? status, 'Ready')).toBe('False Deleting')
   const gone = observedOf({ desired: null, status })
   expect(statusOf(gone, planDeployment(gone, 1), at)).toBeNull()
+})
+
+describe('a rollback', () => {
+  const before = desiredFor(specOf({ context: 4096 }))
+  const history = [
+    { ...entryOf(desired), state: 'failed' as const, message: '3 crashes in a row; the last: exit code 3' },
+    { ...entryOf(before), state: 'good' as const },
+  ]
+
+  test('is degraded with its reason, and the old revision is the current one', () => {
+    const status = statusFor({ history, workers: [ready('old', before.revision)] })
+    expect(of(status, 'Degraded')).toBe('True RolledBack')
+    expect(of(status, 'Ready')).toBe('True Serving')
+    expect(of(status, 'WorkersReady')).toBe('True AllReady')
+    expect(status).toMatchObject({ currentRevision: before.revision, desiredRevision: revision })
+    expect(status.revisions).toEqual([
+      { revision, createdAt: '', state: 'failed', message: '3 crashes in a row; the last: exit code 3' },
+      { revision: before.revision, createdAt: '', state: 'good', message: '' },
+    ])
+    const message = status.conditions.find(({ type }) => type === 'Degraded')?.message
+    expect(message).toBe(
+      `revision ${revision} was given up (3 crashes in a row; the last: exit code 3); revision ${before.revision} serves; change the spec to try again`,
+    )
+  })
+
+  test('under way shows as progress', () => {
+    const status = statusFor({ history, workers: [ready('new'), workerOf('old', before.revision)] })
+    expect(of(status, 'Progressing')).toBe('True StartingWorkers')
+    const published = recordFor({ history, workers: [ready('old', before.revision)] })
+    expect(of(statusFor({ history, workers: [ready('old', before.revision)], published }), 'Progressing')).toBe(
+      'False RolledBack',
+    )
+  })
+})
+
+test('a new revision that is fully there is complete, and the message says that it is still watched', () => {
+  const history = [entryOf(desired), { ...entryOf(desiredFor(specOf({ context: 4096 }))), state: 'good' as const }]
+  const status = statusFor({ history, workers: [ready('w')] })
+  expect(of(status, 'Progressing')).toBe('False Complete')
+  expect(status.conditions.find(({ type }) => type === 'Progressing')?.message).toMatch(/watched for 60 s/)
+})
+
+describe('a pair that scales', () => {
+  const scaled = desiredFor(specOf({ scaling: { minReplicas: 0, maxReplicas: 3 } }))
+  const view = { recommended: 0, reason: 'Asleep', holds: false, message: 'nobody asks' }
+
+  test('asleep it is ready, stopped, and says that the next request wakes it', () => {
+    const status = statusFor({ desired: scaled, replicas: 0, scaling: view })
+    expect(of(status, 'Ready')).toBe('True ScaledToZero')
+    expect(of(status, 'Stopped')).toBe('True Asleep')
+    expect(of(status, 'ScalingReady')).toBe('True Asleep')
+    expect(of(status, 'ModelCacheReady')).toBe('True Verified')
+    expect(status.desiredReplicas).toBe(0)
+  })
+
+  test('without data it holds, and says so', () => {
+    const holding = { ...view, reason: 'StaleMetrics', holds: true }
+    const status = statusFor({ desired: scaled, replicas: 1, scaling: holding, workers: [ready('w', scaled.revision)] })
+    expect(of(status, 'ScalingReady')).toBe('False StaleMetrics')
+    expect(of(status, 'Degraded')).toBe('False AsExpected')
+    expect(of(status, 'Ready')).toBe('True Serving')
+  })
+
+  test('a fixed number is scaled by nobody', () => {
+    expect(of(statusFor({}), 'ScalingReady')).toBe('True Fixed')
+  })
+})
+
+describe('a pair with a draft', () => {
+  const draft = { source: 'https://models.example/draft.gguf', mirrors: [], sha256: 'd'.repeat(64) }
+  const drafted = desiredFor({ ...spec, draft })
+  const target = ['a'.repeat(64), { kind: 'ready', path: '/cache/a.gguf' }] as const
+  const with_ = (state: ModelState) => statusFor({ desired: drafted, models: new Map([target, [draft.sha256, state]]) })
+
+  test('has its model when both files are there', () => {
+    const fetching = with_({ kind: 'fetching', activity: 'downloading', bytes: 1, bytesTotal: 2, bytesPerSecond: 1 })
+    expect(of(fetching, 'ModelCacheReady')).toBe('False Fetching')
+    expect(of(fetching, 'DraftReady')).toBe('False NotFetched')
+    const failed = with_({ kind: 'failed', message: 'no source', retryAt: null })
+    expect(of(failed, 'ModelCacheReady')).toBe('False FetchFailed')
+    expect(of(failed, 'Degraded')).toBe('True ModelUnavailable')
+    const there = with_({ kind: 'ready', path: '/cache/d.gguf' })
+    expect(of(there, 'ModelCacheReady')).toBe('True Verified')
+    expect(there.conditions.find(({ type }) => type === 'ModelCacheReady')?.message).toBe(
+      'target: SHA-256 verified: /cache/a.gguf; draft: SHA-256 verified: /cache/d.gguf',
+    )
+  })
+
+  test('is told that the draft has no effect yet', () => {
+    const status = with_({ kind: 'ready', path: '/cache/d.gguf' })
+    expect(of(status, 'DraftReady')).toBe('Unknown NoEffectYet')
+    expect(of(statusFor({}), 'DraftReady')).toBe('True NotNeeded')
+  })
+})
+
+test('a field that this version does not carry out is named by the condition it belongs to', () => {
+  const later = desiredFor({
+    ...spec,
+    kvPrediction: { mode: 'on' },
+    experts: [{ name: 'sql', adapter: anyModel }],
+    speculation: { ...spec.speculation, method: 'ngram' },
+  })
+  const status = statusFor({ desired: later, workers: [ready('w', later.revision)] })
+  const message = (type: ConditionType) => status.conditions.find((condition) => condition.type === type)?.message
+  expect(message('CompressionApplied')).toContain('spec.kvPrediction.mode')
+  expect(message('ExpertsReady')).toContain('spec.experts')
+  expect(message('DraftReady')).toContain('spec.speculation.method')
+  expect(of(statusFor({}), 'ExpertsReady')).toBe('True NotNeeded')
+})
+
+test('every kind of condition is there, each once', () => {
+  const types = statusFor({}).conditions.map(({ type }) => type)
+  expect(types.toSorted()).toEqual(ConditionType.options.toSorted())
 })
