@@ -26,13 +26,11 @@ const everything = {
 }
 /** Where a value only counts together with another one. */
 const beside: Readonly<Record<string, object>> = {
-  'router.autoscaling.minReplicas': { router: { autoscaling: { enabled: true } } },
-  'router.autoscaling.maxReplicas': { router: { autoscaling: { enabled: true } } },
   'crds.keep': { crds: { install: true } },
-  'monitoring.dashboards.label': { monitoring: { dashboards: { enabled: true } } },
-  'monitoring.dashboards.folder': { monitoring: { dashboards: { enabled: true } } },
   'router.autoscaling.cpuPercent': { router: { autoscaling: { enabled: true } } },
 }
+/** What `everything` leaves out, because it is long or takes the place of something else. */
+const whole = { router: { autoscaling: { enabled: true } }, monitoring: { dashboards: { enabled: true } } }
 const another: Readonly<Record<string, unknown>> = {
   'image.pullPolicy': 'Always',
   'operator.logLevel': 'debug',
@@ -63,12 +61,33 @@ describe.skipIf(reason !== null)('values', () => {
     return known
   }
 
-  // Makes something random, which is compared below instead.
-  const random = ['nats.tls.validityDays', 'nats.auth.existingSecret', 'nats.tls.existingSecret']
-  test.each(leaves.filter(({ path }) => !random.includes(path)))('$path is read by a template', ({ path, value }) => {
+  // Makes something random, which is looked at below instead.
+  const read = leaves.filter(({ path }) => path !== 'nats.tls.validityDays')
+  const marked = read.flatMap(({ path, value }, index) => {
+    const mark = markFor(path, JSON.parse(value ?? 'null'), 2_001 + index)
+    return mark === null ? [] : [{ path, ...mark }]
+  })
+  const others = read.filter(({ path }) => !marked.some((each) => each.path === path))
+
+  // One rendering for all that leaves a trace of its own: Helm takes its time to start.
+  test('of which each can be found again are all read by a template', () => {
+    const all = marked.reduce(
+      (values, { path, value }) => merged(values, nested(path, value)),
+      merged(everything, whole),
+    )
+    const text = output(all)
+    expect(marked.length).toBeGreaterThan(90)
+    expect(marked.filter(({ trace }) => !text.includes(trace)).map(({ path }) => path)).toEqual([])
+  })
+
+  test.each(others)('$path is read by a template', ({ path, value }) => {
     const base = merged(everything, beside[path] ?? {})
     const changed = merged(base, nested(path, another[path] ?? changedFrom(path, JSON.parse(value ?? 'null'))))
     expect(output(changed) !== baseOf(base)).toBe(true)
+  })
+
+  test('nothing is drawn at random where Secrets are named: GitOps sees no change', () => {
+    expect(output(everything)).toBe(baseOf(everything))
   })
 
   test('a certificate of the chart is as long good as it is told, and names the service', () => {
@@ -186,36 +205,68 @@ function merged(base: object, change: object): object {
   return result
 }
 
-/** Something else that the schema takes as well. */
+/** Something else that the schema takes as well, of what leaves no trace of its own. */
 function changedFrom(path: string, value: unknown): unknown {
-  const given = path.split('.').reduce<unknown>((inner, key) => at(inner, key), everything) ?? value
-  const name = path.split('.').at(-1) ?? ''
+  const given = givenAt(path) ?? value
   if (typeof given === 'boolean') return !given
-  if (typeof given === 'number') return given < 1 ? given / 2 : given + 1
-  if (name === 'digest') return `sha256:${'1'.repeat(64)}`
-  if (Array.isArray(given)) return listOf(name)
-  if (isFields(given)) return fieldsOf(name)
-  if (/[Ss]ize$/.test(name)) return '7Gi'
-  if (name.endsWith('Max')) return '7GB'
-  if (name === 'interval') return '7s'
-  return `x${String(given)}`
+  if (typeof given === 'number') return given + 1
+  return path.endsWith('digest') ? `sha256:${'1'.repeat(64)}` : `x${String(given)}`
 }
 
-function listOf(name: string): unknown[] {
-  if (name === 'apiServerPorts') return [7_443]
-  if (['pullSecrets', 'hosts', 'plainHttpHosts'].includes(name)) return ['seven']
-  return [{ seven: 'seven' }]
+/** A value that no other has, and the text by which it is found again; null where there can be none. */
+function markFor(path: string, value: unknown, number: number): { value: unknown; trace: string } | null {
+  const alone = ['nameOverride', 'fullnameOverride', 'router.replicas', 'router.autoscaling.cpuPercent']
+  if (path in another || alone.includes(path) || path.endsWith('digest')) return null
+  const name = path.split('.').at(-1) ?? ''
+  const given = givenAt(path) ?? value
+  const word = `m${number}`
+  if (typeof given === 'boolean') return null
+  if (typeof given === 'number') {
+    const mark = given < 1 ? Number(`0.${number}`) : number
+    return { value: mark, trace: String(mark) }
+  }
+  if (Array.isArray(given))
+    return name === 'apiServerPorts'
+      ? { value: [number], trace: `port: ${number}` }
+      : { value: listOf(name, word), trace: word }
+  if (isFields(given)) return fieldsOf(name, number)
+  if (/[Ss]ize$/.test(name)) return { value: `${number}Gi`, trace: `${number}Gi` }
+  if (name.endsWith('Max')) return { value: `${number}GB`, trace: `${number}GB` }
+  if (name === 'interval') return { value: `${number}s`, trace: `${number}s` }
+  return { value: word, trace: word }
 }
 
-function fieldsOf(name: string): object {
-  if (name === 'topologySpread') return { rack: 7 }
-  if (name === 'requests' || name === 'limits') return { cpu: '7' }
-  return { seven: 'seven' }
+const givenAt = (path: string) => path.split('.').reduce<unknown>((inner, key) => at(inner, key), everything)
+
+const listOf = (name: string, word: string): unknown[] =>
+  ['pullSecrets', 'hosts', 'plainHttpHosts'].includes(name) ? [word] : [{ mark: word }]
+
+function fieldsOf(name: string, number: number): { value: object; trace: string } {
+  const trace = name === 'requests' || name === 'limits' ? String(number) : `m${number}`
+  if (name === 'topologySpread') return { value: { [trace]: 1 }, trace }
+  // Maps that are merged have a key each.
+  return { value: { [trace === String(number) ? 'cpu' : `k${number}`]: trace }, trace }
 }
 
 function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+describe.skipIf(reason !== null)('the network policy of the router', () => {
+  const peer = (name: string) => ({ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } })
+  const ingress = (networkPolicy: object) =>
+    listAt(render({ networkPolicy }).object('NetworkPolicy', 'paceline-router'), 'spec', 'ingress')
+
+  test('lets everybody in, unless somebody is named', () => {
+    expect(ingress({})).toEqual([{ ports: [{ port: 'http', protocol: 'TCP' }] }])
+  })
+
+  test('lets in who is named, who scrapes, and the test of the release', () => {
+    const [rule] = ingress({ routerFrom: [peer('web')], metricsFrom: [peer('monitoring')] })
+    const test = { matchLabels: expect.objectContaining({ 'app.kubernetes.io/component': 'test' }) as unknown }
+    expect(listAt(rule, 'from')).toEqual([peer('web'), peer('monitoring'), { podSelector: test }])
+  })
+})
 
 test('what stands in values.yaml can be read at all', () => {
   expect(parse(readFileSync(join(chart, 'values.yaml'), 'utf8'))).toBeTypeOf('object')
