@@ -30,6 +30,12 @@ export const systemClock: Clock = {
   },
 }
 
+/** Keeps the process alive until it is cancelled: timers do not, and whoever only waits would end in silence. */
+export function keepAlive(): Timer {
+  const handle = setInterval(() => undefined, 3_600_000)
+  return { cancel: () => clearInterval(handle) }
+}
+
 /** Resolves after `ms`; for the few shells that wait in line. Rejects with the signal's reason when aborted. */
 export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -14,7 +14,7 @@ import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import { inboxPrefix, type Role } from '#contracts/permissions.ts'
 import type { Bus, BusState, Subscription } from './bus.ts'
-import { type Clock, delay, systemClock } from './clock.ts'
+import { type Clock, delay, keepAlive, systemClock } from './clock.ts'
 import { crashOnThrow } from './crashOnThrow.ts'
 import type { Log } from './log.ts'
 import { createKeyValue } from './natsKeyValue.ts'
@@ -41,7 +41,9 @@ export interface NatsBus extends Bus {
 
 /** Connects, trying for `connectTimeoutMs`. Throws `Failure('bus-unavailable')` that names the server, never the password. */
 export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
-  const connection = await connectFirst(options, systemClock)
+  // Between two tries nothing else keeps a starting program alive.
+  const waiting = keepAlive()
+  const connection = await connectFirst(options, systemClock).finally(() => waiting.cancel())
   options.log.info({ server: connection.getServer(), user: options.user }, 'connected to NATS')
   return createBus(connection, options)
 }

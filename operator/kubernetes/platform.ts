@@ -11,8 +11,7 @@ import { ModelDeploymentStatus, type ModelFile } from '#contracts/resources/mode
 import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
-import type { Crashes, Desired } from '../core/observed.ts'
-import { filesOf } from '../core/observed.ts'
+import { type Crashes, type Desired, filesOf } from '../core/observed.ts'
 import type { DrainReason } from '../core/plan.ts'
 import type { RevisionHistory } from '../core/revision.ts'
 import type { Platform, PlatformView, PlatformWorker, WorkerOrder } from '../platform.ts'
@@ -192,7 +191,9 @@ export class ClusterPlatform implements Platform {
     const { uid, resourceVersion, finalizers = [] } = object.metadata ?? {}
     if (!isDeleting(object) || !finalizers.includes(drainFinalizer)) return
     const left = finalizers.filter((finalizer) => finalizer !== drainFinalizer)
-    await client.merge(resources.deployments, name, { metadata: { uid, resourceVersion, finalizers: left } })
+    const patch = { metadata: { uid, resourceVersion, finalizers: left } }
+    const result = await client.merge(resources.deployments, name, patch)
+    if (result.kind === 'changed') this.#options.watches.deployments.remember(result.object)
   }
 
   onChange(handler: (name: DeploymentName) => void): void {
@@ -280,8 +281,7 @@ export class ClusterPlatform implements Platform {
       const revision = pod.metadata?.labels?.[labels.revision]
       if (worker === undefined || revision === undefined || isEnded(pod)) return []
       const { seenAt, runningSince, deletingSince } = this.#lives.of(pod)
-      const waits = waitsFor(pod)
-      const state = { startedAt: seenAt, runningSince, waitsFor: waits, drainAskedAt: deletingSince, pid: null }
+      const state = { startedAt: seenAt, runningSince, drainAskedAt: deletingSince, waitsFor: waitsFor(pod), pid: null }
       return [{ worker, revision: revision as Revision, ...state }]
     })
   }

@@ -10,7 +10,7 @@ import { type FetchOrder, FetchOrder as FetchOrderSchema, fetchOrderVariable } f
 import { subjects } from '#contracts/subjects.ts'
 import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
-import { delay, systemClock } from '#runtime/clock.ts'
+import { delay, keepAlive, systemClock } from '#runtime/clock.ts'
 import { createLog, type Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { connectBus } from '#runtime/nats.ts'
@@ -63,11 +63,13 @@ async function run(order: FetchOrder, log: Log): Promise<string> {
     onFreshBytes: () => undefined,
   })
   const bus = connect(order, log)
+  const alive = keepAlive()
   const timer = systemClock.every(reportMs, () => void bus.then((open) => tell(open, store, order)))
   try {
     return await obtain(store, order)
   } finally {
     timer.cancel()
+    alive.cancel()
     await Promise.race([bus.then((open) => open?.close()), delay(systemClock, reportMs)])
   }
 }
@@ -81,8 +83,7 @@ async function obtain(store: ModelStore, { file }: FetchOrder): Promise<string> 
       throw new Failure('download-failed', state.message, {
         retry: state.retryAt === null ? { kind: 'never' } : { kind: 'after', afterMs: 0 },
       })
-    // A timer that keeps the process alive: nothing else may be pending.
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
+    await delay(systemClock, pollMs)
   }
 }
 
