@@ -58,6 +58,15 @@ describe('the history', () => {
     expect(states(world)).toEqual([`${fourth.revision} current`, `${after.revision} good`, `${before.revision} good`])
   })
 
+  test('calls a revision good that served in full when the next one was asked for', () => {
+    const { world, before, after } = edited()
+    settle(world)
+    expect(states(world)[0]).toBe(`${after.revision} current`)
+    world.desired = desiredFor(specOf({ context: 512 }))
+    world.step()
+    expect(states(world).slice(1)).toEqual([`${after.revision} good`, `${before.revision} good`])
+  })
+
   test('is bounded, and never loses the last good revision', () => {
     const { world, before } = edited({ rollout: { historyMax: 2 } })
     for (const context of [512, 256, 128]) {

@@ -42,12 +42,20 @@ export function courseOf(observed: Observed, desired: Desired, workers: readonly
   }
 }
 
-/** The history with what is asked for at its head. What was asked for before but never got through is not worth going back to. */
+/**
+ * The history with what is asked for at its head. What was asked for before and served in full is good, though nobody may have
+ * watched it to the end; what never got through is not worth going back to.
+ */
 function withDesired(observed: Observed, desired: Desired): [RevisionEntry, ...RevisionEntry[]] {
   const [head, ...rest] = observed.history
   const others = observed.history.filter(({ revision }) => revision !== desired.revision)
-  if (head?.revision !== desired.revision)
-    return [newEntry(observed, desired), ...others.filter(({ state }) => state !== 'current')]
+  const serving = observed.status?.currentRevision
+  if (head?.revision !== desired.revision) {
+    const settled = others.map((entry) =>
+      entry.state === 'current' && entry.revision === serving ? { ...entry, state: 'good' as const } : entry,
+    )
+    return [newEntry(observed, desired), ...settled.filter(({ state }) => state !== 'current')]
+  }
   // How many workers there are, and what routers alone read, is no new attempt.
   if (isSameAttempt(head.spec, desired.spec)) return [head, ...rest]
   const { spec } = desired

@@ -18,6 +18,7 @@ import {
 } from './observed.ts'
 import { type Action, type Plan, planDeployment } from './plan.ts'
 import { type RevisionHistory, revisionOf } from './revision.ts'
+import { statusOf } from './status.ts'
 
 export const digest = 'a'.repeat(64)
 export const anyModel = { source: 'https://models.example/a.gguf', mirrors: [], sha256: digest }
@@ -166,6 +167,7 @@ export class ModelWorld {
   forgotten = false
   history: RevisionHistory = []
   demand: Demand = noDemand
+  status: Observed['status'] = null
   #crashes: Observed['crashes'] = null
   #published: Observed['published'] = null
   #born = 0
@@ -175,14 +177,25 @@ export class ModelWorld {
   }
 
   observe(): Observed {
-    const { desired, workers, model, history, demand } = this
-    return observedOf({ desired, workers, model, history, demand, crashes: this.#crashes, published: this.#published })
+    const { desired, workers, model, history, demand, status } = this
+    return observedOf({
+      desired,
+      workers,
+      model,
+      history,
+      demand,
+      status,
+      crashes: this.#crashes,
+      published: this.#published,
+    })
   }
 
   /** One reconcile. */
   step(): Plan {
-    const plan = planDeployment(this.observe(), this.now)
+    const observed = this.observe()
+    const plan = planDeployment(observed, this.now)
     for (const action of plan.actions) this.#take(action)
+    this.status = statusOf(observed, plan, { now: this.now, nowIso: observed.nowIso })
     return plan
   }
 
