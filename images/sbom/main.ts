@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { merged, reproducible } from './reproducible.ts'
+import { merged, nodeComponent, reproducible } from './reproducible.ts'
 
 const { values } = parseArgs({
   options: {
@@ -34,5 +34,5 @@ const documents = [own, ...(values.more ?? [])].map(ofFolder)
 const sourceDateEpoch = Number(process.env['SOURCE_DATE_EPOCH'] ?? 0)
 writeFileSync(
   values.output,
-  `${JSON.stringify(reproducible(merged(documents), { sourceDateEpoch, lockFiles }), null, 2)}\n`,
+  `${JSON.stringify(reproducible(merged([...documents, nodeComponent(process.versions.node)]), { sourceDateEpoch, lockFiles }), null, 2)}\n`,
 )

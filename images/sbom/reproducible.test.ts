@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { merged, reproducible } from './reproducible.ts'
+import { merged, nodeComponent, reproducible } from './reproducible.ts'
 
 const document = (serial: string) => ({
   bomFormat: 'CycloneDX',
@@ -32,4 +32,9 @@ test('further folders add their components', () => {
     { name: 'b' },
   ])
   expect(() => merged([document('one'), 'npm ERR!'])).toThrow('not a JSON object')
+})
+
+test('the Node of the image is listed too', () => {
+  const { components } = merged([document('one'), nodeComponent('24.1.0')])
+  expect(components).toContainEqual(expect.objectContaining({ name: 'node', purl: 'pkg:generic/node@24.1.0' }))
 })

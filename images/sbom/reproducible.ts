@@ -32,6 +32,15 @@ export function reproducible(document: Fields, { sourceDateEpoch, lockFiles }: O
   }
 }
 
+/** The Node that is copied into the image: no package, so no lock file names it. */
+export function nodeComponent(version: string): Fields {
+  const purl = `pkg:generic/node@${version}`
+  return {
+    components: [{ type: 'platform', 'bom-ref': purl, name: 'node', version, purl }],
+    dependencies: [{ ref: purl }],
+  }
+}
+
 /** The first document, with the components of the others. */
 export function merged(documents: readonly unknown[]): Fields {
   const [first, ...more] = documents.map(fieldsOf)
