@@ -32,11 +32,12 @@ export class Belongings {
     this.#options = options
   }
 
-  async upkeep(name: DeploymentName, object: DeploymentObject): Promise<void> {
+  /** `replicas`: how many workers are wanted now. */
+  async upkeep(name: DeploymentName, object: DeploymentObject, replicas: number): Promise<void> {
     const { watches, place } = this.#options
     const owned = ownedBy(name, object)
     await this.#ensure(resources.services, watches.services, workersService(owned, place.config))
-    await this.#ensure(resources.budgets, watches.budgets, disruptionBudget(owned))
+    await this.#ensure(resources.budgets, watches.budgets, disruptionBudget(owned, replicas))
   }
 
   historyOf(name: string): RevisionHistory {

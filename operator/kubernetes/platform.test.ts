@@ -76,7 +76,7 @@ describe('a pair in a cluster', () => {
     await ready('smol', 2)
     expect(server.object('modeldeployments', 'smol')?.metadata.finalizers).toEqual(['paceline.dev/drain'])
     expect(server.object('services', 'smol-workers')?.['spec']).toMatchObject({ clusterIP: 'None' })
-    expect(server.object('poddisruptionbudgets', 'smol-workers')?.['spec']).toMatchObject({ maxUnavailable: 1 })
+    expect(server.object('poddisruptionbudgets', 'smol-workers')?.['spec']).toMatchObject({ minAvailable: 1 })
     expect(server.object('configmaps', 'smol-revisions')).toBeDefined()
     for (const kind of ['pods', 'services', 'poddisruptionbudgets', 'configmaps'])
       for (const { metadata } of server.objects(kind)) expect(metadata.ownerReferences).toHaveLength(1)

@@ -7,8 +7,8 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import { DeploymentName, type Revision, WorkerId } from '#contracts/ids.ts'
-import { ModelDeploymentStatus, type ModelFile } from '#contracts/resources/modelDeployment.ts'
-import type { Clock, Timer } from '#runtime/clock.ts'
+import { type ModelDeploymentStatus, type ModelFile } from '#contracts/resources/modelDeployment.ts'
+import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
 import { type Crashes, type Desired, filesOf } from '../core/observed.ts'
@@ -18,16 +18,16 @@ import type { Platform, PlatformView, PlatformWorker, WorkerOrder } from '../pla
 import type { Heard } from '../reports.ts'
 import { Belongings } from './belongings.ts'
 import type { KubernetesClient } from './client.ts'
+import { replicasOf } from './core/belongings.ts'
 import { NameClaims } from './core/claims.ts'
 import { createdOf, type KnownDeployment, type KnownSpec, knownSpec, readDeployment } from './core/deployments.ts'
 import { drainFinalizer, labels, ownerOf, workerName } from './core/names.ts'
-import { occurrencesOf } from './core/occurrences.ts'
 import { imageOf, type PodPlace, workerPod } from './core/podSpec.ts'
 import { endOf, isEnded, waitsFor } from './core/podState.ts'
-import { worthOf } from './core/statusChange.ts'
 import type { EventRecorder, Occurrence } from './events.ts'
 import { type DeploymentObject, isDeleting, nameOf, type Pod, resources, uidOf } from './objects.ts'
 import { PodLives } from './podLives.ts'
+import { StatusWriter } from './statusWriter.ts'
 import type { Change, Watches } from './watches.ts'
 
 export interface ClusterPlatformOptions {
@@ -48,8 +48,6 @@ export interface ClusterPlatformOptions {
 interface Memory {
   crashes: Crashes | null
   restarts: number
-  statusWrittenAt: number
-  later: Timer | null
   /** Pods of which it is not known whether they were made: their names are used again, so that none is made twice. */
   unsure: { readonly revision: Revision; readonly worker: WorkerId }[]
 }
@@ -64,7 +62,7 @@ export class ClusterPlatform implements Platform {
   readonly #names = new NameClaims()
   readonly #memory = new Map<string, Memory>()
   readonly #lives: PodLives
-  readonly #statuses = new WeakMap<DeploymentObject, { readonly status: ModelDeploymentStatus | null }>()
+  readonly #status: StatusWriter
   readonly #onChange: ((name: DeploymentName) => void)[] = []
   readonly #onWorkerEnd: ((worker: WorkerId) => void)[] = []
 
@@ -72,6 +70,11 @@ export class ClusterPlatform implements Platform {
     this.#options = options
     this.#belongings = new Belongings(options)
     this.#lives = new PodLives(options.clock)
+    this.#status = new StatusWriter({
+      ...options,
+      onDue: (name) => this.announce(name),
+      say: (name, occurrence) => this.#say(name, occurrence),
+    })
   }
 
   /** Pairs that cannot be taken at all. */
@@ -98,7 +101,7 @@ export class ClusterPlatform implements Platform {
       workers: this.#workersOf(name),
       crashes: memory?.crashes ?? null,
       restarts: memory?.restarts ?? 0,
-      status: deployment === undefined ? null : this.#statusOf(deployment.object),
+      status: deployment === undefined ? null : this.#status.of(deployment.object),
       history: this.#belongings.historyOf(name),
       problems: deployment?.problems ?? [],
     }
@@ -110,7 +113,8 @@ export class ClusterPlatform implements Platform {
     if (deployment === undefined || isDeleting(deployment.object)) return
     await this.#addFinalizer(deployment.object)
     this.#options.onUse(name, this.#filesOf(deployment))
-    await this.#belongings.upkeep(name, deployment.object)
+    const replicas = replicasOf(this.#specOf(deployment)?.spec ?? null, this.#statusOf(deployment.object))
+    await this.#belongings.upkeep(name, deployment.object, replicas)
     await this.#options.upkeepModels(name)
   }
 
@@ -156,23 +160,9 @@ export class ClusterPlatform implements Platform {
     this.#say(deploymentOf(pod), { ...warning, reason: 'WorkerKilled', action: 'Killing', note: `${worker}: ${why}` })
   }
 
-  async writeStatus(name: DeploymentName, wanted: ModelDeploymentStatus): Promise<void> {
-    const status = writable(wanted)
-    const { client, watches, clock } = this.#options
+  async writeStatus(name: DeploymentName, status: ModelDeploymentStatus): Promise<void> {
     const deployment = this.#deployments.get(name)
-    if (deployment === undefined) return
-    const before = this.#statusOf(deployment.object)
-    const worth = worthOf(before, status)
-    const memory = this.#remember(name)
-    if (worth.kind === 'same') return
-    const dueInMs = worth.kind === 'later' ? memory.statusWrittenAt + worth.intervalMs - clock.now() : 0
-    if (dueInMs > 0) return this.#announceLater(memory, name, dueInMs)
-    const metadata = { name, uid: uidOf(deployment.object) }
-    const written = await client.apply(resources.deployments, { metadata, status }, 'status')
-    memory.statusWrittenAt = clock.now()
-    if (written === null) return
-    watches.deployments.remember(written)
-    for (const occurrence of occurrencesOf(before, status)) this.#say(name, occurrence)
+    if (deployment !== undefined) await this.#status.write(deployment.object, status)
   }
 
   async writeHistory(name: DeploymentName, history: RevisionHistory): Promise<void> {
@@ -186,6 +176,7 @@ export class ClusterPlatform implements Platform {
     const object = this.#deployments.get(name)?.object
     if (object === undefined) {
       this.#memory.delete(name)
+      this.#status.forget(name)
       return
     }
     const { uid, resourceVersion, finalizers = [] } = object.metadata ?? {}
@@ -286,15 +277,6 @@ export class ClusterPlatform implements Platform {
     })
   }
 
-  #statusOf(object: DeploymentObject): ModelDeploymentStatus | null {
-    let known = this.#statuses.get(object)
-    if (known === undefined) {
-      known = { status: ModelDeploymentStatus.safeParse(object.status).data ?? null }
-      this.#statuses.set(object, known)
-    }
-    return known.status
-  }
-
   #podOf(order: WorkerOrder, worker: WorkerId, object: DeploymentObject): Pod {
     const { deployment, revision, spec, modelPath } = order
     const { place } = this.#options
@@ -367,28 +349,15 @@ export class ClusterPlatform implements Platform {
   }
 
   #remember(name: string): Memory {
-    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, statusWrittenAt: 0, later: null, unsure: [] }
+    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, unsure: [] }
     this.#memory.set(name, memory)
     return memory
-  }
-
-  /** What is not worth a write yet is looked at again when it may be; at most one such look waits per pair. */
-  #announceLater(memory: Memory, name: DeploymentName, ms: number): void {
-    memory.later ??= this.#options.clock.after(ms, () => {
-      memory.later = null
-      this.announce(name)
-    })
   }
 
   #say(name: string, occurrence: Occurrence): void {
     const object = this.#deployments.get(name)?.object
     if (object !== undefined) this.#options.recorder.say(object, occurrence)
   }
-}
-
-/** An object of which a server-side apply takes every field away is stored as null, which its schema then refuses. */
-function writable(status: ModelDeploymentStatus): ModelDeploymentStatus {
-  return Object.keys(status.measured).length > 0 ? status : { ...status, measured: { tokensPerSecond: 0 } }
 }
 
 const normal = { type: 'Normal' } as const

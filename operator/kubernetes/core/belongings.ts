@@ -1,5 +1,7 @@
 /** What stands beside a pair's workers: its metrics Service, its disruption budget, its revision history. Pure. */
 import type { WorkerPodConfig } from '#contracts/operatorConfig.ts'
+import { type ModelDeploymentSpec, type ModelDeploymentStatus, scaleOf } from '#contracts/resources/modelDeployment.ts'
+import { replicasWanted } from '../../core/observed.ts'
 import type { RevisionHistory } from '../../core/revision.ts'
 import { parseHistory } from '../../core/revision.ts'
 import type { ConfigMap, DisruptionBudget, Service } from '../objects.ts'
@@ -26,18 +28,26 @@ export function workersService({ deployment, owner }: Owned, config: WorkerPodCo
 export const serviceName = (deployment: string): string => `${deployment.slice(0, 55).replace(/-+$/, '')}-workers`
 
 /**
- * One worker at a time may be evicted. Not "at least one must stay": that would hold up the drain of a node for ever where there
- * is only one, and the operator starts its successor as soon as it begins to drain.
+ * One worker at a time may be evicted, the only one too: else the drain of a node would wait for ever, and the operator starts its
+ * successor as soon as it begins to drain. Said as a number that must stay: for `maxUnavailable` the controller asks the pair's
+ * `/scale`, which has no answer where the pair names no `replicas`, and then it forbids every eviction.
  */
-export function disruptionBudget({ deployment, owner }: Owned): DisruptionBudget {
+export function disruptionBudget({ deployment, owner }: Owned, replicas: number): DisruptionBudget {
   return {
     metadata: { name: serviceName(deployment), labels: ownLabels('worker', deployment), ownerReferences: [owner] },
     spec: {
-      maxUnavailable: 1,
+      minAvailable: Math.max(0, replicas - 1),
       selector: { matchLabels: { [labels.name]: 'paceline-worker', [labels.deployment]: deployment } },
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
     },
   }
+}
+
+/** Workers wanted now. What the autoscaler decided stands in the status; a number in the spec is taken at once. */
+export function replicasOf(spec: ModelDeploymentSpec | null, status: ModelDeploymentStatus | null): number {
+  const decided = status?.desiredReplicas
+  if (spec === null) return decided ?? 1
+  return scaleOf(spec).kind === 'fixed' ? replicasWanted(spec) : (decided ?? replicasWanted(spec))
 }
 
 export function historyMap({ deployment, owner }: Owned, history: RevisionHistory): ConfigMap {
