@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import { version } from '#runtime/version.ts'
+import { backends, ensureBackend } from './backend.ts'
 import type { Context } from './context.ts'
 import { startDetached } from './detach.ts'
 import { parseChoice, parseFlags, parsePort } from './flags.ts'
@@ -35,6 +36,7 @@ const flags = {
   file: { type: 'string' },
   detach: { type: 'boolean', default: false },
   'cache-dir': { type: 'string' },
+  backend: { type: 'string' },
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', default: false },
   /** Not for people: the background half of `--detach`. */
@@ -46,6 +48,7 @@ const usage = [
   '  --port <number>        where clients reach the API (8080)',
   '  --host <address>       127.0.0.1 serves this machine only, 0.0.0.0 its network',
   '  --file <path>          resources: a YAML file or a folder of them (examples/local.yaml)',
+  '  --backend <name>       cuda or vulkan: installs its engine library, which auto then prefers',
   '  --detach               return once it answers; npm stop ends it',
   '  --cache-dir <folder>   models, tools and the state of instances',
   '  --log-level <level>    trace, debug, info, warn or error',
@@ -65,6 +68,7 @@ export async function up(args: readonly string[], given: Context): Promise<numbe
     logLevel: parseChoice('--log-level', values['log-level'], logLevels),
     detached: values.supervised,
   }
+  if (values.backend !== undefined) await ensureBackend(parseChoice('--backend', values.backend, backends), context)
   return values.detach && !values.supervised
     ? startDetached(args, instancePaths(context, options.port), context)
     : serve(options, context)

@@ -13,11 +13,15 @@ function install(name: string, options: { named?: string; files?: string[]; meta
   const bins = join(folder, name, 'bins', 'linux')
   mkdirSync(bins, { recursive: true })
   writeFileSync(join(folder, name, 'package.json'), JSON.stringify({ name: options.named ?? name, version: '3.22.1' }))
+  const backend = /linux-x64-(\w+)/.exec(name)?.[1]
+  const tag = backend === undefined ? '' : `.${backend}`
   for (const file of options.files ?? [
-    'libllama.v0.5.0.so',
     'libllama-common.so',
-    'libggml.v0.5.0.so',
+    `libllama${tag}.v0.5.0.so`,
     'libggml-base.so',
+    'libggml-cpu-x64.so',
+    ...(backend === undefined ? [] : [`libggml-${backend}.so`]),
+    `libggml${tag}.v0.5.0.so`,
   ])
     writeFileSync(join(bins, file), '')
   const metadata = { buildOptions: { llamaCpp: { release: 'v0.5.0' } } }
@@ -51,6 +55,15 @@ test('a package says where its libraries lie and which release they are', () => 
       ggmlBase: join(bins, 'libggml-base.so'),
     },
   ])
+})
+
+test('libraries of a GPU package carry its name', () => {
+  install('@node-llama-cpp/linux-x64-cuda')
+  expect(findPackages('cuda', linux, [folder])[0]).toMatchObject({
+    llama: expect.stringMatching(/libllama\.cuda\.v0\.5\.0\.so$/),
+    ggml: expect.stringMatching(/libggml\.cuda\.v0\.5\.0\.so$/),
+    ggmlBase: expect.stringMatching(/libggml-base\.so$/),
+  })
 })
 
 test('a backend that is asked for and missing is named with the package and version to add', () => {

@@ -98,9 +98,9 @@ function readPackage(name: string, backend: Backend, searched: readonly string[]
   for (const entry of readdirSync(bins)) {
     const folder = join(bins, entry)
     const files = readdirSync(folder)
-    const llama = files.find((file) => /^libllama(\.v?[\d.]+)?\.(so|dylib)$/.test(file))
-    const ggml = files.find((file) => /^libggml(\.v?[\d.]+)?\.(so|dylib)$/.test(file))
-    const ggmlBase = files.find((file) => /^libggml-base(\.v?[\d.]+)?\.(so|dylib)$/.test(file))
+    const llama = files.find((file) => isLibrary(file, 'llama'))
+    const ggml = files.find((file) => isLibrary(file, 'ggml'))
+    const ggmlBase = files.find((file) => isLibrary(file, 'ggml-base'))
     if (llama === undefined || ggml === undefined || ggmlBase === undefined) continue
     return {
       backend,
@@ -114,6 +114,13 @@ function readPackage(name: string, backend: Backend, searched: readonly string[]
     }
   }
   return undefined
+}
+
+/** `libllama.so`, `libllama.v0.5.0.so`, and of another backend `libllama.cuda.v0.5.0.so`. */
+function isLibrary(file: string, name: string): boolean {
+  const [head, ...rest] = file.split('.')
+  const end = rest.at(-1)
+  return head === `lib${name}` && (end === 'so' || end === 'dylib')
 }
 
 /** Every `node_modules` that Node would look in from here. */
