@@ -113,7 +113,7 @@ export class ClusterPlatform implements Platform {
     if (deployment === undefined || isDeleting(deployment.object)) return
     await this.#addFinalizer(deployment.object)
     this.#options.onUse(name, this.#filesOf(deployment))
-    const replicas = replicasOf(this.#specOf(deployment)?.spec ?? null, this.#statusOf(deployment.object))
+    const replicas = replicasOf(this.#specOf(deployment)?.spec ?? null, this.#status.of(deployment.object))
     await this.#belongings.upkeep(name, deployment.object, replicas)
     await this.#options.upkeepModels(name)
   }
