@@ -133,12 +133,18 @@ export class Dispatcher {
 
   /** The worker is dead: its attempts end here. */
   lose(id: WorkerId): void {
+    let requests = 0
+    let incomplete = 0
     for (const attempt of this.#attempts) {
       if (attempt.worker.id !== id) continue
       const { job } = attempt
+      requests += 1
+      if (attempt.order.askedAt !== null) incomplete += 1
       this.#end(attempt)
       if (job !== null) this.#events.lost(job, attempt.worker)
     }
+    // `incomplete`: events of it were missing and had been asked for.
+    if (requests > 0) this.#log.warn({ worker: id, requests, incomplete }, 'requests lost with their worker')
   }
 
   /** After an outage: whatever may have been lost is asked for or sent again. */

@@ -98,8 +98,9 @@ function createBus(connection: NatsConnection, options: ConnectOptions): NatsBus
       assertOpen()
       return Promise.resolve(keyValue.watch(bucket, handlers))
     },
-    put: keyValue.put,
-    remove: keyValue.remove,
+    // What was published before goes first: a worker's last words must not arrive after its registration is gone.
+    put: outgoing.before(keyValue.put),
+    remove: outgoing.before(keyValue.remove),
     flush() {
       outgoing.send()
       return status.state === 'connected' ? connection.flush().catch(toFailure) : Promise.reject(unavailable())
@@ -130,6 +131,13 @@ class Outgoing {
   add(subject: string, payload: Uint8Array): void {
     this.#messages.push({ subject, payload })
     if (this.#messages.length === 1) setImmediate(() => this.send())
+  }
+
+  before<Args extends unknown[], Result>(action: (...args: Args) => Result): (...args: Args) => Result {
+    return (...args) => {
+      this.send()
+      return action(...args)
+    }
   }
 
   /** What a break caught in between is lost, like anything on its way. */

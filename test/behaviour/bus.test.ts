@@ -48,6 +48,26 @@ describe.each([
     expect(one).toEqual([[reportOf('w1'), 'w1']])
   })
 
+  suite('what was published before a removal arrives before it: last words are heard', async () => {
+    const [worker, router] = [await stand.connect('worker'), await stand.connect('router')]
+    const heard: string[] = []
+    router.subscribe(stream, (payload) => heard.push(text(payload)))
+    const put = worker.put('workers', 'w1', bytes('here'))
+    await router.watch('workers', {
+      entry: ({ value }) => heard.push(value === null ? 'gone' : 'here'),
+      synced: () => undefined,
+    })
+    await stand.until(() => heard.length === 1)
+    // The subscription is known to the server by now: both went the same way, and that one has been answered.
+    worker.publish(stream, bytes('last words'))
+    const removed = worker.remove('workers', 'w1')
+    // Somebody who holds the event loop now, as an engine does.
+    for (const end = performance.now() + 50; performance.now() < end; ) continue
+    await stand.until(() => heard.length === 3)
+    await Promise.all([put, removed])
+    expect(heard).toEqual(['here', 'last words', 'gone'])
+  })
+
   suite('after unsubscribe nothing more is delivered', async () => {
     const [worker, router] = [await stand.connect('worker'), await stand.connect('router')]
     const got: string[] = []
