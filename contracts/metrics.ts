@@ -292,6 +292,18 @@ export const operatorMetrics = {
     help: 'Worker replicas.',
     labels: ['deployment', 'state'],
   }),
+  replicasWanted: define({
+    name: 'paceline_operator_replicas_wanted',
+    kind: 'gauge',
+    help: 'Worker replicas wanted now: as the resource says, or as the autoscaler decided.',
+    labels: ['deployment'],
+  }),
+  rollbacks: define({
+    name: 'paceline_operator_rollbacks_total',
+    kind: 'counter',
+    help: 'Revisions given up for the last good one.',
+    labels: ['deployment'],
+  }),
   restarts: define({
     name: 'paceline_operator_worker_restarts_total',
     kind: 'counter',

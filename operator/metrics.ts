@@ -31,6 +31,7 @@ export class Gauges {
     const there = new Set<string>(names)
     for (const deployment of [...this.#shown].filter((name) => !there.has(name))) {
       for (const state of workerStates) this.#metrics.replicas.remove({ deployment, state })
+      this.#metrics.replicasWanted.remove({ deployment })
       this.#shown.delete(deployment)
     }
   }
@@ -39,6 +40,7 @@ export class Gauges {
     const observed = observe(world, name)
     const workers = judge(observed, world.clock.now())
     this.#shown.add(name)
+    this.#metrics.replicasWanted.set({ deployment: name }, observed.replicas)
     for (const state of workerStates)
       this.#metrics.replicas.set({ deployment: name, state }, workers.filter((worker) => worker.state === state).length)
     const is = (type: string) =>

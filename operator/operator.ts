@@ -103,6 +103,7 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
     routerUrl: settings.config.routerUrl,
     drainGraceMs: settings.config.drainGraceMs,
     onRestart: (deployment) => metrics.restarts.inc({ deployment }),
+    onRollback: (deployment) => metrics.rollbacks.inc({ deployment }),
   }
   const queue = createReconcileQueue(world, metrics, random, hosting.reconcilesMax)
   const keysQueue = createKeysQueue(world, random)

@@ -11,6 +11,7 @@ import type { Log } from '#runtime/log.ts'
 import { goodputOf } from './core/demand.ts'
 import { draftFileOf, filesOf, modelFileOf, type Observed, type ObservedWorker } from './core/observed.ts'
 import { type Action, type Plan, planDeployment } from './core/plan.ts'
+import type { RevisionHistory } from './core/revision.ts'
 import { statusOf } from './core/status.ts'
 import type { ModelStore } from './models/store.ts'
 import type { Platform } from './platform.ts'
@@ -31,6 +32,8 @@ export interface World {
   readonly routerUrl: string
   readonly drainGraceMs: number
   readonly onRestart: (name: DeploymentName) => void
+  /** A revision was given up for the last good one. */
+  readonly onRollback: (name: DeploymentName) => void
 }
 
 export type ApplyOutcome =
@@ -122,7 +125,9 @@ async function applyAction(world: World, observed: Observed, action: Action): Pr
     case 'fetch-model':
       return store.fetch(action.file, observed.name)
     case 'write-history':
-      return platform.writeHistory(observed.name, action.history)
+      await platform.writeHistory(observed.name, action.history)
+      if (isRollback(observed, action.history)) world.onRollback(observed.name)
+      return
     case 'start-worker':
       return startWorker(world, observed.name, action)
     case 'drain-worker':
@@ -139,6 +144,10 @@ async function applyAction(world: World, observed: Observed, action: Action): Pr
     default:
       return action satisfies never
   }
+}
+
+function isRollback({ history }: Observed, next: RevisionHistory): boolean {
+  return next[0]?.state === 'failed' && (history[0]?.revision !== next[0].revision || history[0].state !== 'failed')
 }
 
 async function startWorker(world: World, name: DeploymentName, action: StartAction): Promise<void> {

@@ -160,6 +160,9 @@ describe.skipIf(program === null)('an operator process', () => {
     })
     expect(found.status.revisions?.map(({ state }) => state)).toEqual(['failed', 'good'])
     expect(found.status.desiredRevision).not.toBe(found.workers[0]?.revision)
+    const page = await (await fetch(`${instance.url}/metrics`)).text()
+    expect(page).toContain('paceline_operator_rollbacks_total{deployment="fake"} 1')
+    expect(page).toContain('paceline_operator_replicas_wanted{deployment="fake"} 1')
     expect(condition(found, 'Ready')).toBe('True')
     const before = found.workers[0]
     process.kill(before?.pid ?? 0, 'SIGKILL')

@@ -123,6 +123,7 @@ function wire(stand: Stand, bus: Bus, cluster: KubernetesPlatformConfig) {
     routerUrl: 'http://router',
     drainGraceMs: 60_000,
     onRestart: () => undefined,
+    onRollback: () => undefined,
   }
   const queue = createReconcileQueue(world, metrics, random)
   hosting.platform.onChange((name) => queue.add(name))
