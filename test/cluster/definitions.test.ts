@@ -58,7 +58,7 @@ describeCluster('definitions', (cluster) => {
     })
 
   test('accept every example, with the defaults that files get', async () => {
-    for (const file of ['smol.yaml', 'simulated.yaml']) {
+    for (const file of ['smol.yaml', 'simulated.yaml', 'local.yaml', 'gpu.yaml']) {
       const [document] = parseAllDocuments(readFileSync(join(projectFolder, 'examples', file), 'utf8'))
       const resource = z.record(z.string(), z.unknown()).parse(document?.toJS())
       const { code, stdout, stderr } = await dryRun(resource)
