@@ -143,6 +143,8 @@ export class Engine {
   async #breathe(): Promise<void> {
     this.#sweep()
     this.#emit()
+    // Not at the end of this turn, as usual: the bus must have it before the turn begins in which it sends.
+    this.#o.outbox.flush()
     await nextTurn()
   }
 
