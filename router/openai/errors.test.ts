@@ -17,6 +17,8 @@ test('every failure code has its HTTP status', () => {
     expired: 503,
     aborted: 503,
     cancelled: 499,
+    'cluster-refused': 500,
+    'cluster-unavailable': 503,
     'no-worker': 503,
     'worker-lost': 503,
     'bus-unavailable': 503,
@@ -27,6 +29,7 @@ test('every failure code has its HTTP status', () => {
     'download-failed': 503,
     'tool-missing': 500,
     'invalid-configuration': 500,
+    'lease-lost': 500,
     'message-invalid': 500,
   })
 })
