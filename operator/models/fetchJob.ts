@@ -62,15 +62,16 @@ async function run(order: FetchOrder, log: Log): Promise<string> {
     onFetched: () => undefined,
     onFreshBytes: () => undefined,
   })
-  const bus = connect(order, log)
+  const link: { bus: Bus | null } = { bus: null }
+  void connect(order, log).then((bus) => (link.bus = bus))
   const alive = keepAlive()
-  const timer = systemClock.every(reportMs, () => void bus.then((open) => tell(open, store, order)))
+  const timer = systemClock.every(reportMs, () => tell(link.bus, store, order))
   try {
     return await obtain(store, order)
   } finally {
     timer.cancel()
     alive.cancel()
-    await Promise.race([bus.then((open) => open?.close()), delay(systemClock, reportMs)])
+    await link.bus?.close()
   }
 }
 
