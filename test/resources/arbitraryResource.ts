@@ -3,6 +3,7 @@
  * two by nulls, wrong types, unknown fields, values just over a bound.
  */
 import fc from 'fast-check'
+import { resourceKinds, rootSchema } from '../../cli/generate/crds.ts'
 import type { StructuralSchema } from '../../cli/generate/structuralSchema.ts'
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
@@ -170,4 +171,14 @@ export function mendedRoute(spec: { [name: string]: Json }): { [name: string]: J
   const name = 'assistant'
   const [first] = Object.entries(strategies)
   return first === undefined ? { name, direct: { deployment: 'smol' } } : { name, [first[0]]: first[1] }
+}
+
+/** Specs of a ModelDeployment, good and bad. */
+export const anySpec = arbitrarySpec({
+  spec: rootSchema(resourceKinds.find(({ kind }) => kind === 'ModelDeployment') ?? never()).properties?.spec ?? never(),
+  mend: mendedPair,
+})
+
+function never(): never {
+  throw new Error('there is a ModelDeployment, and it has a spec')
 }
