@@ -41,6 +41,8 @@ export class Gauges {
     const workers = judge(observed, world.clock.now())
     this.#shown.add(name)
     this.#metrics.replicasWanted.set({ deployment: name }, observed.replicas)
+    // There from the start, so that the first one shows as an increase.
+    this.#metrics.rollbacks.inc({ deployment: name }, 0)
     for (const state of workerStates)
       this.#metrics.replicas.set({ deployment: name, state }, workers.filter((worker) => worker.state === state).length)
     const is = (type: string) =>

@@ -21,6 +21,10 @@ const pairs: readonly PanelOptions[] = [
         query: gauge(operator.replicas, { where: scope.deployment, by: ['deployment', 'state'], over: 'max' }),
         legend: '{{deployment}} {{state}}',
       },
+      {
+        query: gauge(operator.replicasWanted, { where: scope.deployment, by: ['deployment'], over: 'max' }),
+        legend: '{{deployment}} wanted',
+      },
     ],
   },
   {
@@ -30,6 +34,17 @@ const pairs: readonly PanelOptions[] = [
     lines: [
       {
         query: increase(operator.restarts, { where: scope.deployment, by: ['deployment'], window: '1h' }),
+        legend: '{{deployment}}',
+      },
+    ],
+  },
+  {
+    title: 'Rollbacks',
+    description: 'In the last hour: revisions given up for the last good one. The condition Degraded says why.',
+    unit: 'short',
+    lines: [
+      {
+        query: increase(operator.rollbacks, { where: scope.deployment, by: ['deployment'], window: '1h' }),
         legend: '{{deployment}}',
       },
     ],
