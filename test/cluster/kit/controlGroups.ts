@@ -3,7 +3,7 @@
  *
  * runc also makes one in a version 2 hierarchy that is mounted beside those of version 1 (`unified`), so that one counts too.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { type Dirent, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -55,8 +55,18 @@ export async function removeControlGroups(id: string): Promise<string[]> {
 
 /** Deepest first. */
 function foldersBelow(path: string): string[] {
-  const below = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  const below = entriesOf(path).filter((entry) => entry.isDirectory())
   return [...below.flatMap((entry) => foldersBelow(join(path, entry.name))), path]
+}
+
+/** A pod's group can go while its parents are being read. */
+function entriesOf(path: string): Dirent[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENODEV')) return []
+    throw error
+  }
 }
 
 function processesIn(path: string): number[] {
