@@ -19,7 +19,7 @@ export async function prepareTestCluster(context: Context): Promise<string | nul
       await findTool(program, context)
     } catch (error) {
       if (!(error instanceof Failure) || context.interrupts.first.aborted) throw error
-      return error.message
+      return error.message.replaceAll(/\n\s*- /g, '; ')
     }
   }
   const seconds = Math.round((context.clock.now() - startMs) / 1_000)

@@ -91,7 +91,7 @@ export const clusterPrograms: readonly Tool[] = [
 ]
 
 function goProgram(program: GoProgram): Tool {
-  const exact = new RegExp(`\\b${program.version.replaceAll('.', String.raw`\.`)}\\b`)
+  const exact = new RegExp(String.raw`(?<![\d.])${program.version.replaceAll('.', String.raw`\.`)}(?![\d.])`)
   return {
     name: program.name,
     folder: `${program.name}-${program.version}`,
