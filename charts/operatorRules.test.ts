@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { product } from '#test/tidy/tree.ts'
-import { resources } from '../operator/kubernetes/objects.ts'
+import { resources } from '../operator/kubernetes/core/objects.ts'
 
 const Rules = z.array(
   z.strictObject({ apiGroups: z.array(z.string()), resources: z.array(z.string()), verbs: z.array(z.string()) }),
@@ -32,11 +32,14 @@ const key = (name: string, suffix = '') => {
   return `${group}/${found?.plural ?? name}${suffix}`
 }
 const code = product.filter(({ path }) => path.startsWith('operator/kubernetes/')).map((file) => file.text)
+/** Each call with what follows it, which is looked at and left to be the next match. */
 const calls = code.flatMap((source) => [
-  ...source.matchAll(/(client\.\w+|#ensure|\bof)(?:<\w+>)?\(\s*resources\.(\w+)[^\n]*/g),
+  ...source.matchAll(
+    /(client\.\w+|#ensure|\bof)(?:<\w+>)?\(\s*resources\.(\w+)(?=((?:(?!client\.|await )[^]){0,160}))/g,
+  ),
 ])
-const used = calls.flatMap(([line, call = '', name = '']) =>
-  line.includes("'status')")
+const used = calls.flatMap(([, call = '', name = '', rest = '']) =>
+  call === 'client.apply' && /'status',?\s*\)/.test(rest)
     ? [`${key(name, '/status')} patch`]
     : (verbsOf[call] ?? [`unknown ${call}`]).map((verb) => `${key(name)} ${verb}`),
 )

@@ -96,7 +96,7 @@ export const ModelCacheConfig = z.strictObject({
   /** Hosts that plain `http://` sources may name (a mirror inside the cluster); content is pinned by SHA-256 all the same. */
   plainHttpHosts: z.array(z.string().min(1)).max(16).default([]),
   /** Program of the worker image that fetches. */
-  command: z.array(z.string().min(1)).min(1).default(['node', 'operator/models/fetchJob.ts']),
+  command: z.array(z.string().min(1)).min(1).default(['node', 'operator/fetch/main.ts']),
   resources: WorkerPodConfig.shape.resources
     .unwrap()
     .prefault({ requests: { cpu: '100m', memory: '128Mi' }, limits: {} }),

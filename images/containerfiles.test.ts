@@ -19,7 +19,7 @@ const flagsOf = (name: string): readonly string[] =>
 /** What else pods start from the image. */
 const further: Readonly<Record<string, readonly string[]>> = {
   'router.Containerfile': ['router/probe/main.ts'],
-  'worker.Containerfile': ['operator/models/fetchJob.ts'],
+  'worker.Containerfile': ['operator/fetch/main.ts'],
 }
 
 describe.each(files)('%s', (name) => {

@@ -8,7 +8,13 @@ import { parseHistory } from '../../operator/core/revision.ts'
 import { openAccess } from '../../operator/kubernetes/access.ts'
 import { alwaysOpen, createClient, type KubernetesClient } from '../../operator/kubernetes/client.ts'
 import { historyName, labels } from '../../operator/kubernetes/core/names.ts'
-import { type DeploymentObject, isDeleting, nameOf, type Pod, resources } from '../../operator/kubernetes/objects.ts'
+import {
+  type DeploymentObject,
+  isDeleting,
+  nameOf,
+  type Pod,
+  resources,
+} from '../../operator/kubernetes/core/objects.ts'
 import { createTransport } from '../../operator/kubernetes/transport.ts'
 import type { Present, PresentWorker } from './present.ts'
 

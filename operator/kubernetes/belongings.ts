@@ -14,7 +14,7 @@ import {
   nameOf,
   type Resource,
   resources,
-} from './objects.ts'
+} from './core/objects.ts'
 import type { Reflector } from './reflector.ts'
 import type { Watches } from './watches.ts'
 

@@ -9,7 +9,7 @@ import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import { type Clock, delay } from '#runtime/clock.ts'
 import { backOffMs } from '../core/backOff.ts'
-import { type ApiObject, type Lease, pathOf, type Resource, resources } from './objects.ts'
+import { type ApiObject, type Lease, pathOf, type Resource, resources } from './core/objects.ts'
 import type { RateBound } from './rateBound.ts'
 import type { ApiAnswer, ApiRequest, ApiStream, Transport } from './transport.ts'
 

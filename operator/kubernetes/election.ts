@@ -11,7 +11,7 @@ import { type Clock, delay } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import type { KubernetesClient, WriteGate } from './client.ts'
 import { type LeaseStep, type LeaseView, nextLeaseStep, type Sighting, sight, writesUntil } from './core/lease.ts'
-import { type Lease, resources, versionOf } from './objects.ts'
+import { type Lease, resources, versionOf } from './core/objects.ts'
 
 export interface ElectionOptions {
   readonly client: KubernetesClient

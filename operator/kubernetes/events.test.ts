@@ -4,7 +4,7 @@ import { silentLog } from '#runtime/log.ts'
 import { type FakeApiServer, startFakeApiServer } from '#test/kubernetes/fakeApiServer.ts'
 import { type Stand, standOn } from '#test/kubernetes/stand.ts'
 import { createEventRecorder, type EventRecorder } from './events.ts'
-import { resources } from './objects.ts'
+import { resources } from './core/objects.ts'
 
 let server: FakeApiServer
 let stand: Stand

@@ -9,7 +9,7 @@ import { limits } from '#contracts/limits.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import type { KubernetesClient } from './client.ts'
-import { type ApiEvent, type ApiObject, nameOf, type Resource, resources, uidOf } from './objects.ts'
+import { type ApiEvent, type ApiObject, nameOf, type Resource, resources, uidOf } from './core/objects.ts'
 
 export interface Occurrence {
   readonly type: 'Normal' | 'Warning'

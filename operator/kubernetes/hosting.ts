@@ -18,7 +18,7 @@ import type { PodPlace } from './core/podSpec.ts'
 import { createEventRecorder, type EventRecorder } from './events.ts'
 import { ModelUse } from './modelUse.ts'
 import { ClusterModels } from './models.ts'
-import { resources } from './objects.ts'
+import { resources } from './core/objects.ts'
 import { ClusterPlatform } from './platform.ts'
 import { type WatchHandlers, Watches } from './watches.ts'
 

@@ -6,7 +6,7 @@
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
 import { labels, ownerOf, type OwnerReference } from './core/names.ts'
 import type { ClusterModels } from './models.ts'
-import { type ApiObject, isDeleting, type Job, resources } from './objects.ts'
+import { type ApiObject, isDeleting, type Job, resources } from './core/objects.ts'
 import type { ClusterPlatform } from './platform.ts'
 import type { Change } from './watches.ts'
 

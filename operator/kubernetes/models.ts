@@ -23,7 +23,7 @@ import { type FetchPlace, fetchJob, modelClaim } from './core/fetchJob.ts'
 import { jobStateOf } from './core/jobState.ts'
 import { filePathOf } from './core/folders.ts'
 import { annotations, fetchName, modelName, type OwnerReference } from './core/names.ts'
-import { type Claim, isDeleting, type Job, nameOf, type Pod, resources, uidOf } from './objects.ts'
+import { type Claim, isDeleting, type Job, nameOf, type Pod, resources, uidOf } from './core/objects.ts'
 import type { Reflector } from './reflector.ts'
 
 export interface ModelsOptions {

@@ -1,7 +1,7 @@
 /** What our own clock says about each pod: since when we know it, since when it runs, ends or was killed. Never compared with another clock. */
 import type { Clock } from '#runtime/clock.ts'
 import { isRunning } from './core/podState.ts'
-import { isDeleting, type Pod, uidOf } from './objects.ts'
+import { isDeleting, type Pod, uidOf } from './core/objects.ts'
 
 export interface PodLife {
   readonly seenAt: number

@@ -5,7 +5,7 @@ import { silentLog } from '#runtime/log.ts'
 import { type FakeApiServer, startFakeApiServer } from '#test/kubernetes/fakeApiServer.ts'
 import { fastClock } from '#test/kubernetes/fastClock.ts'
 import { eventually, type Stand, standOn } from '#test/kubernetes/stand.ts'
-import { type ConfigMap, nameOf, resources, versionOf } from './objects.ts'
+import { type ConfigMap, nameOf, resources, versionOf } from './core/objects.ts'
 import { createReflector, type Reflector } from './reflector.ts'
 
 let server: FakeApiServer

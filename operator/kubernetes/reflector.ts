@@ -14,7 +14,7 @@ import { type KubernetesClient, refusal } from './client.ts'
 import { ObjectCache } from './core/objectCache.ts'
 import { readWatchLine } from './core/watchEvent.ts'
 import { WatchLines } from './core/watchLines.ts'
-import type { ApiObject, Resource } from './objects.ts'
+import type { ApiObject, Resource } from './core/objects.ts'
 import type { ApiStream } from './transport.ts'
 
 export interface ReflectorOptions<T extends ApiObject> {

@@ -5,7 +5,7 @@ import type { KubernetesClient } from './client.ts'
 import { occurrencesOf } from './core/occurrences.ts'
 import { worthOf } from './core/statusChange.ts'
 import type { Occurrence } from './events.ts'
-import { type DeploymentObject, nameOf, resources, uidOf } from './objects.ts'
+import { type DeploymentObject, nameOf, resources, uidOf } from './core/objects.ts'
 import type { Watches } from './watches.ts'
 
 export interface StatusWriterOptions {

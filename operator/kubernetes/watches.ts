@@ -18,7 +18,7 @@ import {
   resources,
   type Secret,
   type Service,
-} from './objects.ts'
+} from './core/objects.ts'
 import { createReflector, type Reflector, type ReflectorOptions } from './reflector.ts'
 
 export interface WatchHandlers {

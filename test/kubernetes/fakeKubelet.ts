@@ -14,7 +14,7 @@ import { silentLog } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { openAccess } from '../../operator/kubernetes/access.ts'
 import { alwaysOpen, createClient, type KubernetesClient } from '../../operator/kubernetes/client.ts'
-import { isDeleting, nameOf, type Pod, pathOf, resources, uidOf } from '../../operator/kubernetes/objects.ts'
+import { isDeleting, nameOf, type Pod, pathOf, resources, uidOf } from '../../operator/kubernetes/core/objects.ts'
 import { createRateBound } from '../../operator/kubernetes/rateBound.ts'
 import { createReflector, type Reflector } from '../../operator/kubernetes/reflector.ts'
 import { createTransport, type Transport } from '../../operator/kubernetes/transport.ts'
@@ -99,7 +99,7 @@ export async function startFakeKubelet(kubeconfig: string, namespace: string, bu
   }
 }
 
-function clientFor(kubeconfig: string, namespace: string) {
+export function clientFor(kubeconfig: string, namespace: string) {
   const clock = systemClock
   const transport = createTransport(openAccess(kubeconfig, clock), clock)
   const rate = createRateBound(clock, { perSecondMax: 500, burstMax: 500 })
@@ -122,7 +122,7 @@ const running = {
   containerStatuses: [container({ running: { startedAt: '2026-01-01T00:00:00Z' } })],
 }
 
-function tell(bus: Bus, config: WorkerConfig, number: number, state: WorkerReport['state']): void {
+export function tell(bus: Bus, config: WorkerConfig, number: number, state: WorkerReport['state']): void {
   const report = WorkerReport.parse({
     worker: WorkerId.parse(config.worker),
     deployment: DeploymentName.parse(config.deployment),
@@ -140,7 +140,7 @@ function tell(bus: Bus, config: WorkerConfig, number: number, state: WorkerRepor
   if (bus.state === 'connected') bus.publish(subjects.report(config.deployment, config.worker), encode(report))
 }
 
-function registration({ worker, deployment, revision }: WorkerConfig): WorkerRecord {
+export function registration({ worker, deployment, revision }: WorkerConfig): WorkerRecord {
   return {
     worker,
     deployment,

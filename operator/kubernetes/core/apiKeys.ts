@@ -1,6 +1,6 @@
 /** Labelled Secrets as API keys. Pure. What is said about a bad one never holds what is in it. */
 import { ApiKeySecret, apiKeySecretType } from '#contracts/resources/apiKey.ts'
-import { nameOf, type Secret } from '../objects.ts'
+import { nameOf, type Secret } from './objects.ts'
 
 export interface ApiKeys {
   readonly keys: readonly ApiKeySecret[]

@@ -4,7 +4,7 @@ import { type ModelDeploymentSpec, type ModelDeploymentStatus, scaleOf } from '#
 import { replicasWanted } from '../../core/observed.ts'
 import type { RevisionHistory } from '../../core/revision.ts'
 import { parseHistory } from '../../core/revision.ts'
-import type { ConfigMap, DisruptionBudget, Service } from '../objects.ts'
+import type { ConfigMap, DisruptionBudget, Service } from './objects.ts'
 import { historyName, labels, type OwnerReference, ownLabels } from './names.ts'
 
 export interface Owned {

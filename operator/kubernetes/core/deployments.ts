@@ -3,7 +3,7 @@ import { DeploymentName, type Revision } from '#contracts/ids.ts'
 import type { WorkerPodConfig } from '#contracts/operatorConfig.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import { revisionOf } from '../../core/revision.ts'
-import { type DeploymentObject, nameOf, uidOf } from '../objects.ts'
+import { type DeploymentObject, nameOf, uidOf } from './objects.ts'
 import { imageOf } from './podSpec.ts'
 
 export interface KnownSpec {

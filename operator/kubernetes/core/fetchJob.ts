@@ -1,12 +1,12 @@
 /**
  * The Job that fills a model's volume, and the container that fetches (also used inside a worker pod where there are no volumes).
- * Pure. The program is `models/fetchJob.ts` of the worker image: content-addressed files, verified, resumable.
+ * Pure. The program is `operator/fetch` in the worker image: content-addressed files, verified, resumable.
  */
 import type { ModelCacheConfig, WorkerPodConfig } from '#contracts/operatorConfig.ts'
 import { type FetchOrder, fetchOrderVariable } from '#contracts/fetch.ts'
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
 import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerConfig.ts'
-import type { Claim, Job, Pod } from '../objects.ts'
+import type { Claim, Job, Pod } from './objects.ts'
 import { folderOf } from './folders.ts'
 import { annotations, fetchName, labels, modelName, type OwnerReference, ownLabels } from './names.ts'
 import { containerSecurity, literal, podSecurity, secretVariable } from './security.ts'

@@ -1,5 +1,5 @@
 /** How a fetch Job stands, from its object and its pods. Pure. */
-import type { Job, Pod } from '../objects.ts'
+import type { Job, Pod } from './objects.ts'
 
 export type JobState =
   | { readonly kind: 'complete' }
@@ -7,7 +7,7 @@ export type JobState =
   | { readonly kind: 'failed'; readonly message: string; readonly final: boolean }
   | { readonly kind: 'running'; readonly waitsFor: string | null }
 
-/** The fetch's exit code for what only a change of the resource helps with (`models/fetchJob.ts`). */
+/** The fetch's exit code for what only a change of the resource helps with (`operator/fetch`). */
 const finalCode = 2
 
 export function jobStateOf(job: Job, pods: readonly Pod[]): JobState {

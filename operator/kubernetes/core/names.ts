@@ -4,7 +4,7 @@
  * A selector is a promise: labels that stand in one are never changed afterwards.
  */
 import { WorkerId } from '#contracts/ids.ts'
-import type { ApiObject, Metadata } from '../objects.ts'
+import type { ApiObject, Metadata } from './objects.ts'
 
 export const labels = {
   name: 'app.kubernetes.io/name',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ApiObject } from '../objects.ts'
+import type { ApiObject } from './objects.ts'
 import { ObjectCache } from './objectCache.ts'
 
 const object = (name: string, version: number): ApiObject => ({

@@ -5,7 +5,7 @@
  * on a state from before the own write; or it is not, and then the watch has already told it (and maybe its end), and it is
  * dropped. Whatever the order, the cache is never behind what it was given and ends equal to the server. Pure but for its memory.
  */
-import { type ApiObject, compareVersions, nameOf, versionOf } from '../objects.ts'
+import { type ApiObject, compareVersions, nameOf, versionOf } from './objects.ts'
 
 export type CacheEvent<T> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }

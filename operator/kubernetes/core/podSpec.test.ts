@@ -5,7 +5,7 @@ import { ModelCacheConfig, WorkerPodConfig } from '#contracts/operatorConfig.ts'
 import { ModelDeploymentSpec, PodTemplate } from '#contracts/resources/modelDeployment.ts'
 import { WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
 import { filesOf } from '../../core/observed.ts'
-import type { Pod } from '../objects.ts'
+import type { Pod } from './objects.ts'
 import { filePathOf } from './folders.ts'
 import { workerName } from './names.ts'
 import { imageOf, type PodPlace, workerPod } from './podSpec.ts'
@@ -87,7 +87,7 @@ describe('a worker pod', () => {
       readOnly: true,
     })
     expect(claimed.spec?.initContainers).toBeUndefined()
-    expect(own.spec?.initContainers?.[0]).toMatchObject({ command: ['node', 'operator/models/fetchJob.ts'] })
+    expect(own.spec?.initContainers?.[0]).toMatchObject({ command: ['node', 'operator/fetch/main.ts'] })
     expect(own.spec?.volumes?.[1]).toMatchObject({ emptyDir: { sizeLimit: '20Gi' } })
   })
 

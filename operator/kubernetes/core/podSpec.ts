@@ -17,7 +17,7 @@ import {
 } from '#contracts/workerConfig.ts'
 import { canonicalJson } from '../../core/revision.ts'
 import { workerConfigOf, workerDrainMs } from '../../core/workerConfig.ts'
-import type { Pod } from '../objects.ts'
+import type { Pod } from './objects.ts'
 import { fetchContainer } from './fetchJob.ts'
 import { folderOf, scratchFolder } from './folders.ts'
 import { labels, managedBy, modelName, type OwnerReference } from './names.ts'

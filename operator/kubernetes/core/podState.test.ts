@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Pod } from '../objects.ts'
+import type { Pod } from './objects.ts'
 import { endOf, isEnded, isRunning, waitsFor } from './podState.ts'
 
 const podOf = (status: object): Pod => ({ metadata: { name: 'w-1' }, status }) as Pod

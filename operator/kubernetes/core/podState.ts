@@ -1,6 +1,6 @@
 /** What a worker pod's object says about its life: runs, ends, why it waits, how it ended. Pure. */
 import { describeEnd } from '../../core/lastWords.ts'
-import type { Pod } from '../objects.ts'
+import type { Pod } from './objects.ts'
 
 export const isEnded = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
 export const isRunning = (pod: Pod): boolean => containerState(pod)?.running !== undefined

@@ -1,5 +1,5 @@
 /** What every container of ours is allowed: as little as the Pod Security Standard `restricted` asks for, and no writable image. */
-import type { Pod } from '../objects.ts'
+import type { Pod } from './objects.ts'
 
 type PodFields = NonNullable<Pod['spec']>
 type Container = PodFields['containers'][number]

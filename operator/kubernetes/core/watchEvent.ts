@@ -1,5 +1,5 @@
 /** One line of a watch as an event, or why it is none. Pure. */
-import { type ApiObject, versionOf } from '../objects.ts'
+import { type ApiObject, versionOf } from './objects.ts'
 import type { CacheEvent } from './objectCache.ts'
 
 export type WatchWord<T> =

@@ -2,8 +2,6 @@
  * The lines of a watch from the pieces that arrive: a piece may end anywhere, in the middle of a character too. Bounded. Pure but
  * for its memory.
  */
-import { StringDecoder } from 'node:string_decoder'
-
 export type Lines =
   | { readonly kind: 'lines'; readonly lines: readonly string[] }
   /** One line is longer than the bound: nobody can say what it would have told. */
@@ -11,7 +9,7 @@ export type Lines =
 
 export class WatchLines {
   readonly #bytesMax: number
-  readonly #decoder = new StringDecoder('utf8')
+  readonly #decoder = new TextDecoder()
   #rest: string[] = []
   #restLength = 0
 
@@ -20,7 +18,7 @@ export class WatchLines {
   }
 
   take(chunk: Buffer): Lines {
-    const parts = this.#decoder.write(chunk).split('\n')
+    const parts = this.#decoder.decode(chunk, { stream: true }).split('\n')
     const last = parts.pop() ?? ''
     const lines = parts.map((part, index) => (index === 0 ? [...this.#rest, part].join('') : part))
     if (lines.length > 0) this.#clear()

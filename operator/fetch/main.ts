@@ -14,8 +14,8 @@ import { delay, keepAlive, systemClock } from '#runtime/clock.ts'
 import { createLog, type Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { connectBus } from '#runtime/nats.ts'
-import { s3SettingsOf } from './sources.ts'
-import { type ModelStore, openModelStore } from './store.ts'
+import { s3SettingsOf } from '../models/sources.ts'
+import { type ModelStore, openModelStore } from '../models/store.ts'
 
 const reportMs = 1_000
 const pollMs = 200

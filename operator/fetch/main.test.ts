@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fetchOrderVariable } from '#contracts/fetch.ts'
-import { serveContent } from './testServer.ts'
+import { serveContent } from '../models/testServer.ts'
 
-const program = fileURLToPath(new URL('fetchJob.ts', import.meta.url))
+const program = fileURLToPath(new URL('main.ts', import.meta.url))
 const content = randomBytes(200_000)
 const sha256 = createHash('sha256').update(content).digest('hex')
 
