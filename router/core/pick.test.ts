@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { curveFrom } from '#algorithms/costCurve.ts'
 import { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import type { CostCurveMessage } from '#contracts/messages.ts'
 import { candidates, estimatedTokens, pick, predictedMs, withShares } from './pick.ts'
@@ -33,6 +34,7 @@ const worker = (
     tokensPerSecond: 0,
     experts: [],
   },
+  curve: curveFrom(curve),
   prefixes: new Set(changes.prefixes ?? []),
   heardAt: 0,
   inFlight: 0,
@@ -99,7 +101,7 @@ describe('pick', () => {
 test('the predicted time follows the cost curve, between its points and beyond', () => {
   const at = (busy: number) => predictedMs(worker('w', { busy }), need(0)) / 32
   expect([0, 3, 5, 7].map(at)).toEqual([10, 13, 16.5, 20])
-  expect(at(11)).toBeCloseTo(27)
+  expect(at(11)).toBeCloseTo(30)
 })
 
 test('shares of a chat grow by message and end at one', () => {

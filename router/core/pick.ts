@@ -5,8 +5,9 @@
  * held prefix is worth exactly the prompt time it saves, and an idle worker wins where prompts are short. Everything comes from
  * the worker's own report (`costCurve`); where it has none, constants that only keep the order sensible.
  */
+import { type CostCurve, predictStepMs } from '#algorithms/costCurve.ts'
 import type { WorkerId } from '#contracts/ids.ts'
-import type { CostCurveMessage, Work } from '#contracts/messages.ts'
+import type { Work } from '#contracts/messages.ts'
 import { freeSlots, loadOf, type Worker } from './workers.ts'
 
 export interface Need {
@@ -57,7 +58,7 @@ export function pick(eligible: readonly Worker[], need: Need, tieBreak: number):
 
 /** Time to the first token plus a tail of steps, in milliseconds. */
 export function predictedMs(worker: Worker, need: Need): number {
-  const curve = worker.report?.costCurve
+  const { curve } = worker
   const pending = worker.report?.promptTokensPending ?? 0
   const toCompute = need.promptTokens * (1 - heldShare(worker, need.prefixes))
   const promptMs = ((pending + toCompute) * 1_000) / (curve?.promptTokensPerSecond ?? promptTokensPerSecondGuess)
@@ -75,18 +76,8 @@ export function heldShare(worker: Worker, prefixes: readonly HeldPrefix[]): numb
 }
 
 /** One decode step with `rows` sequences, at the curve's shortest context: the same error for every worker of a deployment. */
-function stepMs(curve: CostCurveMessage | undefined, rows: number): number {
-  const row = curve?.ms[0]
-  const counts = curve?.rows
-  if (row === undefined || counts === undefined) return stepMsGuess + rowMsGuess * rows
-  const above = counts.findIndex((count) => count >= rows)
-  const high = above < 0 ? counts.length - 1 : above
-  const low = Math.max(0, high - 1)
-  const [lowRows, highRows] = [counts[low] ?? 1, counts[high] ?? 1]
-  const [lowMs, highMs] = [row[low] ?? stepMsGuess, row[high] ?? stepMsGuess]
-  if (highRows === lowRows) return highMs
-  // Beyond the last point the curve goes on as steep as it ended; before the first it is flat.
-  return Math.max(0, lowMs + ((highMs - lowMs) * (Math.max(rows, lowRows) - lowRows)) / (highRows - lowRows))
+function stepMs(curve: CostCurve | null, rows: number): number {
+  return curve === null ? stepMsGuess + rowMsGuess * rows : predictStepMs(curve, { rows, contextTokens: 0 })
 }
 
 /** Characters (or tokens) of each prefix that `prefixDigests` numbers, as a share of the whole prompt. */

@@ -6,6 +6,7 @@
  * Between two reports the load is the last report corrected by what was sent and ended since; a dispatch that its worker has not
  * accepted yet cannot be in any report and is always added. Mutable, single writer; time is passed in.
  */
+import { type CostCurve, curveFrom } from '#algorithms/costCurve.ts'
 import type { DeploymentName, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { WorkerReport } from '#contracts/messages.ts'
@@ -16,6 +17,8 @@ export interface Worker {
   readonly deployment: DeploymentName
   record: WorkerRecord | null
   report: WorkerReport | null
+  /** What its steps cost, by its last report; null: it has said nothing usable. */
+  curve: CostCurve | null
   prefixes: ReadonlySet<string>
   heardAt: number
   /** Choices sent by this router and not ended. */
@@ -74,6 +77,7 @@ export class WorkerTable {
     const worker = this.#find(report.worker, report.deployment, now)
     if (worker.report !== null && report.number <= worker.report.number) return 'ignored'
     worker.report = report
+    worker.curve = report.costCurve === undefined ? null : curveFrom(report.costCurve)
     worker.prefixes = report.prefixes.length === 0 ? noPrefixes : new Set(report.prefixes)
     worker.heardAt = now
     worker.drift = worker.unanswered
@@ -135,6 +139,7 @@ export class WorkerTable {
       deployment,
       record: null,
       report: null,
+      curve: null,
       prefixes: noPrefixes,
       heardAt: now,
       inFlight: 0,
