@@ -67,6 +67,7 @@ export class ClusterHosting implements Hosting {
       ...common,
       watches,
       recorder: this.#recorder,
+      nowIso: () => new Date(ports.epochMs()).toISOString(),
       lastHeard: (worker) => reports.of(worker),
       onUse: (name, files) => use.set(name, files),
       upkeepModels: (name) => use.upkeep(name),

@@ -5,6 +5,7 @@
  * exactly the pairs that use them, so that the garbage collector removes one with its last pair. A content is ready when the
  * Job that filled this very volume is complete.
  */
+import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import { FetchReport } from '#contracts/fetch.ts'
 import { limits } from '#contracts/limits.ts'
@@ -50,6 +51,7 @@ export class ClusterModels implements ModelStore {
   /** When a Job's failure was first seen, and when it is tried again; by uid. */
   readonly #failed = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
+  readonly #refused = new Map<string, ModelState>()
 
   constructor(options: ModelsOptions) {
     this.#options = options
@@ -71,7 +73,8 @@ export class ClusterModels implements ModelStore {
     if (place.modelCache.kind === 'ephemeral') return { kind: 'ready', path: filePathOf(file.sha256) }
     const claim = claims.get(modelName(file.sha256))
     const job = jobs.get(fetchName(file.sha256))
-    if (claim === undefined || isDeleting(claim) || job === undefined || isDeleting(job)) return { kind: 'absent' }
+    if (claim === undefined || isDeleting(claim) || job === undefined || isDeleting(job))
+      return this.#refused.get(file.sha256) ?? { kind: 'absent' }
     if (job.metadata?.annotations?.[annotations.claimUid] !== uidOf(claim)) return { kind: 'absent' }
     const state = jobStateOf(job, this.#options.podsOfJob(nameOf(job)))
     switch (state.kind) {
@@ -90,8 +93,24 @@ export class ClusterModels implements ModelStore {
   }
 
   async fetch(file: ModelFile, _deployment?: DeploymentName): Promise<void> {
-    const { client, jobs, ownersOf } = this.#options
     if (this.#options.place.modelCache.kind === 'ephemeral') return
+    try {
+      await this.#begin(file)
+      this.#refused.delete(file.sha256)
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'cluster-refused') this.#refuse(file.sha256, error.message)
+      throw error
+    }
+  }
+
+  /** A quota, a policy: seen in the condition, and tried again later. */
+  #refuse(sha256: string, message: string): void {
+    const retryAt = this.#options.clock.now() + limits.operator.fetchBackOffMs
+    this.#refused.set(sha256, { kind: 'failed', message, retryAt })
+  }
+
+  async #begin(file: ModelFile): Promise<void> {
+    const { client, jobs, ownersOf } = this.#options
     const { sha256 } = file
     const claim = await this.#ensureClaim(sha256, ownersOf(sha256))
     if (claim === null) return
@@ -152,6 +171,7 @@ export class ClusterModels implements ModelStore {
     if (claim !== undefined && !isDeleting(claim))
       await client.remove(resources.claims, nameOf(claim), { uid: uidOf(claim) })
     this.#attempts.delete(sha256)
+    this.#refused.delete(sha256)
     this.#reports.delete(sha256)
   }
 

@@ -164,6 +164,38 @@ describe('a pair in a cluster', () => {
   })
 })
 
+describe('what the cluster refuses', () => {
+  test('is said in a condition in its own words, and forgotten once it is taken', async () => {
+    await start()
+    server.fault = ({ method, path }) =>
+      method === 'POST' && path.endsWith('/pods') ? { kind: 'status', status: 403 } : null
+    pair('smol')
+    await eventually(
+      () => conditionOf('smol', 'Degraded')?.status === 'True',
+      () => JSON.stringify(statusOf('smol')),
+    )
+    expect(conditionOf('smol', 'Degraded')?.message).toMatch(/create .*pods.*403/)
+    server.fault = () => null
+    await ready('smol')
+    await eventually(
+      () => conditionOf('smol', 'Degraded')?.status === 'False',
+      () => JSON.stringify(statusOf('smol')),
+    )
+  })
+
+  test('of a pair that nobody understands is said too, and nothing is done with it until it is corrected', async () => {
+    await start()
+    pair('smol', { replicas: 'many' })
+    await eventually(
+      () => conditionOf('smol', 'Degraded')?.reason === 'SpecNotUnderstood',
+      () => JSON.stringify(statusOf('smol')),
+    )
+    expect(server.objects('pods')).toEqual([])
+    pair('smol')
+    await ready('smol')
+  })
+})
+
 describe('a model in a cluster', () => {
   const sha256 = 'b'.repeat(64)
   const target = { source: 'https://models.example/b.gguf', sha256 }

@@ -36,6 +36,8 @@ export interface ClusterPlatformOptions {
   readonly recorder: EventRecorder
   readonly place: PodPlace
   readonly clock: Clock
+  /** The wall clock, which only people read. */
+  readonly nowIso: () => string
   readonly random: () => number
   readonly log: Log
   /** What a worker last said of itself. */
@@ -48,6 +50,8 @@ export interface ClusterPlatformOptions {
 interface Memory {
   crashes: Crashes | null
   restarts: number
+  /** Why the cluster does not take this pair's pods; empty while it does. */
+  refused: readonly string[]
   /** Pods of which it is not known whether they were made: their names are used again, so that none is made twice. */
   unsure: { readonly revision: Revision; readonly worker: WorkerId }[]
 }
@@ -103,7 +107,7 @@ export class ClusterPlatform implements Platform {
       restarts: memory?.restarts ?? 0,
       status: deployment === undefined ? null : this.#status.of(deployment.object),
       history: this.#belongings.historyOf(name),
-      problems: deployment?.problems ?? [],
+      problems: [...(deployment?.problems ?? []), ...(memory?.refused ?? [])],
     }
   }
 
@@ -129,10 +133,12 @@ export class ClusterPlatform implements Platform {
       const created = await client.create(resources.pods, pod)
       const object = created.kind === 'created' ? created.object : await client.get(resources.pods, worker)
       if (object !== null) watches.pods.remember(object)
+      memory.refused = []
     } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      if (error.code === 'cluster-refused') memory.refused = [error.message]
       // It may have been made all the same: nobody heard the answer.
-      if (error instanceof Failure && error.code !== 'cluster-refused')
-        memory.unsure.push({ revision: order.revision, worker })
+      else memory.unsure.push({ revision: order.revision, worker })
       throw error
     }
     this.#say(order.deployment, started(worker, order.revision))
@@ -224,6 +230,9 @@ export class ClusterPlatform implements Platform {
   #takeDeployment(known: KnownDeployment): string[] {
     const isSame = this.#deployments.get(known.name)?.known === known.known
     this.#deployments.set(known.name, known)
+    // Another spec may be taken.
+    if (!isSame) this.#remember(known.name).refused = []
+    if (this.#isHeld(known.name)) void this.#status.refuse(known)
     if (isSame || known.known === null) return []
     const created = known.object.metadata?.creationTimestamp ?? ''
     return this.#names.set({ name: known.name, servedNames: known.known.spec.servedNames, created })
@@ -349,7 +358,7 @@ export class ClusterPlatform implements Platform {
   }
 
   #remember(name: string): Memory {
-    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, unsure: [] }
+    const memory = this.#memory.get(name) ?? { crashes: null, restarts: 0, refused: [], unsure: [] }
     this.#memory.set(name, memory)
     return memory
   }

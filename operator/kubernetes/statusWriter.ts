@@ -1,7 +1,11 @@
 /** Reads and writes the status of pairs: at once what people act on, figures and progress now and then, nothing that says the same. */
+import { Failure } from '#contracts/failure.ts'
 import { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
 import type { Clock, Timer } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { conditionsOf, finding } from '../core/conditions.ts'
 import type { KubernetesClient } from './client.ts'
+import type { KnownDeployment } from './core/deployments.ts'
 import { occurrencesOf } from './core/occurrences.ts'
 import { worthOf } from './core/statusChange.ts'
 import type { Occurrence } from './events.ts'
@@ -12,6 +16,9 @@ export interface StatusWriterOptions {
   readonly client: KubernetesClient
   readonly watches: Watches
   readonly clock: Clock
+  /** The wall clock, which only people read. */
+  readonly nowIso: () => string
+  readonly log: Log
   /** What was not worth a write yet may be now: the pair should be looked at. */
   readonly onDue: (name: string) => void
   readonly say: (name: string, occurrence: Occurrence) => void
@@ -60,6 +67,28 @@ export class StatusWriter {
     if (applied === null) return
     watches.deployments.remember(applied)
     for (const occurrence of occurrencesOf(before, status)) say(name, occurrence)
+  }
+
+  /**
+   * A pair of which nothing can be taken: the definitions of the cluster let through what this operator does not understand (they
+   * are of another version). Its workers are left alone; this says why nothing happens.
+   */
+  async refuse({ object, problems }: KnownDeployment): Promise<void> {
+    const generation = object.metadata?.generation ?? 0
+    const message = `nothing is done with it; to fix: ${problems.join('; ')}`
+    const findings = [
+      finding('Ready', 'unknown', 'SpecNotUnderstood', message),
+      finding('Degraded', true, 'SpecNotUnderstood', message),
+    ]
+    const before = this.of(object)
+    const conditions = conditionsOf(findings, before?.conditions ?? [], { nowIso: this.#options.nowIso(), generation })
+    const blank = { replicas: 0, readyReplicas: 0, selector: '', currentRevision: '', desiredRevision: '', url: '' }
+    try {
+      await this.write(object, { ...blank, measured: {}, ...before, conditions, observedGeneration: generation })
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.#options.log.warn({ deployment: nameOf(object), error }, 'a pair that is not understood cannot be told so')
+    }
   }
 
   forget(name: string): void {
