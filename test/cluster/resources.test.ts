@@ -7,102 +7,25 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isDeepStrictEqual, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
-import * as z from 'zod'
-import { resourceKinds, rootSchema } from '../../cli/generate/crds.ts'
-import type { StructuralSchema } from '../../cli/generate/structuralSchema.ts'
 import { revisionOf } from '../../operator/core/revision.ts'
 import { openAccess } from '../../operator/kubernetes/access.ts'
 import { historyName, labels } from '../../operator/kubernetes/core/names.ts'
 import { createTransport, type Transport } from '../../operator/kubernetes/transport.ts'
 import { apiVersion } from '#contracts/resources/metadata.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
-import { ModelRouteSpec } from '#contracts/resources/modelRoute.ts'
 import { systemClock } from '#runtime/clock.ts'
 import { projectFolder } from '../bench/harness/machine.ts'
-import { arbitrarySpec, mendedPair, mendedRoute } from '../resources/arbitraryResource.ts'
-import { structuralVerdict, withoutNulls } from '../resources/structuralVerdict.ts'
+import { arbitrarySpec } from '../resources/arbitraryResource.ts'
+import { flipFlop, type Kind, kinds, seed, specSchemaOf, tell, type Teller } from './flipFlop.ts'
 import { describeCluster } from './kit/shared.ts'
 import { chart } from './paceline.ts'
 
 const namespace = 'generated-resources'
-/** Another seed makes other resources; a failure names the resource whole. */
-const seed = Number(process.env['PACELINE_SEED'] ?? 4)
 const specsPerName = 20
-
-const kinds = {
-  ModelDeployment: { plural: 'modeldeployments', schema: ModelDeploymentSpec, mend: mendedPair, count: 1_600 },
-  ModelRoute: { plural: 'modelroutes', schema: ModelRouteSpec, mend: mendedRoute, count: 400 },
-} as const
-type Kind = keyof typeof kinds
-
-const Answer = z.object({
-  metadata: z.object({ resourceVersion: z.string().optional() }).optional(),
-  spec: z.unknown().optional(),
-  message: z.string().optional(),
-})
-
-interface Told {
-  readonly status: number
-  readonly answer: z.infer<typeof Answer>
-}
-
-async function tell(api: Transport, kind: Kind, name: string, spec: unknown, before: string | null): Promise<Told> {
-  const path = `/apis/${apiVersion}/namespaces/${namespace}/${kinds[kind].plural}`
-  const metadata = { name, namespace, ...(before === null ? {} : { resourceVersion: before }) }
-  const { status, body } = await api.send({
-    method: before === null ? 'POST' : 'PUT',
-    path: `${path}${before === null ? '' : `/${name}`}?fieldValidation=Strict`,
-    body: JSON.stringify({ apiVersion, kind, metadata, spec }),
-    timeoutMs: 30_000,
-  })
-  return { status, answer: Answer.parse(JSON.parse(body)) }
-}
-
-const specSchemaOf = (kind: Kind): StructuralSchema => {
-  const found = resourceKinds.find((candidate) => candidate.kind === kind)
-  return found === undefined ? {} : (rootSchema(found).properties?.spec ?? {})
-}
-
-const routeName = (spec: unknown) => z.object({ name: z.unknown() }).safeParse(spec).data?.name
-
-/** One name whose spec changes again and again; gives what went wrong and how often each verdict came. */
-async function flipFlop(api: Transport, kind: Kind, name: string, specs: readonly unknown[]) {
-  const schema = specSchemaOf(kind)
-  const count = { good: 0, bad: 0, wrong: [] as string[] }
-  let before: { version: string; spec: unknown } | null = null
-  for (const spec of specs) {
-    const expected = kinds[kind].schema.safeParse(withoutNulls(schema, spec))
-    const { problems } = structuralVerdict(schema, spec)
-    // The one rule that only a change can break.
-    const renames = kind === 'ModelRoute' && before !== null && routeName(before.spec) !== routeName(spec)
-    const shouldTake = expected.success && problems.length === 0 && !renames
-    const { status, answer } = await tell(api, kind, name, spec, before?.version ?? null)
-    const took = status === 200 || status === 201
-    const complaint = judge({ took, shouldTake, status, answer, expected: expected.data })
-    if (complaint !== null) count.wrong.push(`${complaint}: ${JSON.stringify({ spec, problems, answer })}`)
-    count[took ? 'good' : 'bad'] += 1
-    if (took) before = { version: answer.metadata?.resourceVersion ?? '', spec }
-  }
-  return count
-}
-
-interface Judged {
-  readonly took: boolean
-  readonly shouldTake: boolean
-  readonly status: number
-  readonly answer: z.infer<typeof Answer>
-  readonly expected: unknown
-}
-
-function judge({ took, shouldTake, status, answer, expected }: Judged): string | null {
-  if (took !== shouldTake) return took ? 'taken, though the schema refuses it' : 'refused, though the schema takes it'
-  if (took) return isDeepStrictEqual(answer.spec, expected) ? null : 'other defaults'
-  if (status < 400 || status >= 500) return `answered by ${status}`
-  return /spec/.test(answer.message ?? '') ? null : 'refused without saying where'
-}
+const teller = (api: Transport): Teller => ({ api, namespace })
 
 describeCluster('generated resources', (cluster) => {
   beforeAll(async () => {
@@ -122,7 +45,7 @@ describeCluster('generated resources', (cluster) => {
     const specs = fc.sample(arbitrarySpec({ spec: specSchemaOf(kind), mend }), { seed, numRuns: count })
     const names = Array.from({ length: count / specsPerName }, (_, i) => `flip-${i}`)
     const results = await Promise.all(
-      names.map((name, i) => flipFlop(api, kind, name, specs.slice(i * specsPerName, (i + 1) * specsPerName))),
+      names.map((name, i) => flipFlop(teller(api), kind, name, specs.slice(i * specsPerName, (i + 1) * specsPerName))),
     )
     api.close()
     expect(results.flatMap(({ wrong }) => wrong)).toEqual([])
@@ -135,9 +58,8 @@ describeCluster('generated resources', (cluster) => {
   test('are refused by the rule that only a change can break: the name of a route stays', async () => {
     const api = createTransport(openAccess(cluster().kubeconfig, systemClock), systemClock)
     const direct = { deployment: 'smol' }
-    const made = await tell(api, 'ModelRoute', 'named', { name: 'assistant', direct }, null)
-    const version = made.answer.metadata?.resourceVersion ?? ''
-    const renamed = await tell(api, 'ModelRoute', 'named', { name: 'other', direct }, version)
+    await tell(teller(api), 'ModelRoute', 'named', { name: 'assistant', direct })
+    const renamed = await tell(teller(api), 'ModelRoute', 'named', { name: 'other', direct })
     expect(renamed).toMatchObject({
       status: 422,
       answer: { message: expect.stringContaining('cannot be changed') as unknown },
@@ -148,11 +70,11 @@ describeCluster('generated resources', (cluster) => {
   test('can be scaled before they name a number, and not past a rule', async () => {
     const api = createTransport(openAccess(cluster().kubeconfig, systemClock), systemClock)
     const engine = { kind: 'simulated' }
-    await tell(api, 'ModelDeployment', 'plain', { engine }, null)
+    await tell(teller(api), 'ModelDeployment', 'plain', { engine })
     await cluster().kubectl('-n', namespace, 'scale', 'pair/plain', '--replicas=2')
     const replicas = ['-n', namespace, 'get', 'pair', 'plain', '-o', 'jsonpath={.spec.replicas}']
     expect(await cluster().kubectl(...replicas)).toBe('2')
-    await tell(api, 'ModelDeployment', 'scaled', { engine, scaling: { maxReplicas: 3 } }, null)
+    await tell(teller(api), 'ModelDeployment', 'scaled', { engine, scaling: { maxReplicas: 3 } })
     const refused = await cluster().tryKubectl(['-n', namespace, 'scale', 'pair/scaled', '--replicas=2'])
     expect(refused.stderr).toContain('replicas and scaling exclude each other')
     api.close()
