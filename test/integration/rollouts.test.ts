@@ -78,7 +78,7 @@ describe.skipIf(reason !== null)('a pair in use', () => {
     return found
   }
   const until = async (what: string, holds: (found: Awaited<ReturnType<typeof status>>) => boolean) => {
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 120; i++) {
       if (holds(await status())) return
       await sleep(200)
     }
