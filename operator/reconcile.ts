@@ -61,7 +61,7 @@ export function observe(world: World, name: DeploymentName): Observed {
   const { platform, store, publisher, reports } = world
   const view = platform.view(name)
   const { desired } = view
-  const demand = reports.demandOf(name)
+  const demand = reports.demandOf(name, view.workers)
   const specs = [...(desired === null ? [] : [desired.spec]), ...view.history.map(({ spec }) => spec)]
   return {
     name,

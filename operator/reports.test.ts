@@ -93,18 +93,23 @@ test('demand is added up over the routers that have been heard lately', async ()
     const demand = { deployment, queued: 0, running: 0, queueWaitMs: 0, sloGoodput: 0, ...fields }
     peer.publish(`${subjects.allRouterReports.slice(0, -1)}${router}`, encode({ router, deployments: [demand] }))
   }
-  expect(reports.demandOf(deployment)).toMatchObject({ freshness: 'stale', samples: [] })
+  expect(reports.demandOf(deployment, [{ worker }])).toMatchObject({ freshness: 'stale', samples: [] })
   report('a', { queued: 2, running: 1, offered: 3, met: 2, queueWaits: [3] })
   report('b', { running: 4, offered: 1, met: 1, queueWaits: [0, 1] })
   await say('ready', 0)
-  expect(reports.demandOf(deployment)).toMatchObject({ freshness: 'fresh', waiting: 2, running: 5, slotsBusy: 0 })
-  expect(reports.demandOf(deployment).samples).toMatchObject([{ offered: 4, met: 3, waits: [3, 1] }])
+  expect(reports.demandOf(deployment, [{ worker }])).toMatchObject({
+    freshness: 'fresh',
+    waiting: 2,
+    running: 5,
+    slotsBusy: 0,
+  })
+  expect(reports.demandOf(deployment, [{ worker }]).samples).toMatchObject([{ offered: 4, met: 3, waits: [3, 1] }])
   await clock.advance(limits.worker.goneAfterMs + 10)
   report('b', { running: 4 })
   await clock.advance(10)
-  expect(reports.demandOf(deployment)).toMatchObject({ freshness: 'partial', waiting: 0, running: 4 })
+  expect(reports.demandOf(deployment, [{ worker }])).toMatchObject({ freshness: 'partial', waiting: 0, running: 4 })
   reports.forget(deployment)
-  expect(reports.demandOf(deployment).samples).toEqual([])
+  expect(reports.demandOf(deployment, [{ worker }]).samples).toEqual([])
 })
 
 test('a held request is announced with every report that names one', async () => {

@@ -78,10 +78,13 @@ export class Reports {
     return this.#registrations.get(worker) ?? null
   }
 
-  demandOf(deployment: DeploymentName): Demand {
+  /** `workers`: those of the deployment, as its platform knows them. */
+  demandOf(deployment: DeploymentName, workers: readonly { readonly worker: WorkerId }[]): Demand {
     let slotsBusy = 0
-    for (const { report } of this.#workers.values())
-      if (report.deployment === deployment) slotsBusy += report.slots.busy + report.slots.waiting
+    for (const { worker } of workers) {
+      const slots = this.#workers.get(worker)?.report.slots
+      if (slots !== undefined) slotsBusy += slots.busy + slots.waiting
+    }
     const facts = { routers: [...this.#routers.values()], samples: this.#samples.get(deployment) ?? [], slotsBusy }
     return demandOf(deployment, facts, this.#clock.now())
   }

@@ -99,7 +99,7 @@ export class Scaler {
     return {
       scaling: desired.spec.scaling,
       slo: desired.spec.slo,
-      demand: reports.demandOf(name),
+      demand: reports.demandOf(name, workers),
       ready: ready.length,
       slotsPerWorker: slots.length === 0 ? desired.spec.engine.slots : Math.max(...slots),
     }
