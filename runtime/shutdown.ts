@@ -4,6 +4,7 @@
  * Where `PACELINE_PARENT_PIPE=1` the process also ends when its standard input ends: whoever started it is gone, and a child
  * that outlives its parent would hold memory and ports that nobody knows of.
  */
+import { endEarly } from './earlySignals.ts'
 import type { Log } from './log.ts'
 
 export const parentPipeVariable = 'PACELINE_PARENT_PIPE'
@@ -26,6 +27,7 @@ export function onShutdown(log: Log, stop: (reason: string) => Promise<void>): v
     )
   }
   const hasParent = process.env[parentPipeVariable] === '1'
+  process.off('SIGTERM', endEarly)
   process.on('SIGTERM', () => begin('SIGTERM'))
   // Ctrl-C reaches the whole process group; a child waits for its parent's word, so that the order of draining is kept.
   process.on('SIGINT', () => (hasParent ? undefined : begin('SIGINT')))

@@ -19,17 +19,19 @@ export interface OperatorPlace {
   readonly namespace: string
   readonly nats: NatsServer
   readonly identity: string
+  /** How long its lease lasts; short by default, so that tests of leadership are. */
+  readonly leaseMs?: number
 }
 
 export async function startOperatorProcess(place: OperatorPlace): Promise<OperatorProcess> {
-  const { kubeconfig, namespace, nats, identity } = place
+  const { kubeconfig, namespace, nats, identity, leaseMs = 3_000 } = place
   const port = await freePort()
   const config = {
     platform: {
       kind: 'kubernetes',
       namespace,
       kubeconfig,
-      lease: { durationMs: 3_000, renewMs: 700, retryMs: 300, marginMs: 500, identity },
+      lease: { durationMs: leaseMs, renewMs: Math.floor(leaseMs * 0.23), retryMs: 300, marginMs: 500, identity },
       worker: { image: 'localhost/none:1', natsPasswordSecret: { name: 'nats', key: 'worker' } },
     },
     nats: { url: nats.url, user: 'operator' },

@@ -61,7 +61,7 @@ export function pacelineImages(): Image[] {
     layers: [...shared, ...more],
     entrypoint: ['node', ...flagsOf(part), `${part}/main.ts`],
     workingDir: '/app',
-    environment: { NODE_ENV: 'production' },
+    environment: { NODE_ENV: 'production', NODE_OPTIONS: '--import=/app/runtime/earlySignals.ts' },
     user: nonRoot,
   })
   return [
