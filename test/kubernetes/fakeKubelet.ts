@@ -40,8 +40,8 @@ export async function startFakeKubelet(kubeconfig: string, namespace: string, bu
       timeoutMs: 10_000,
     })
   const begin = async (pod: Pod) => {
-    const value = pod.spec?.containers[0]?.env?.find(({ name }) => name === workerConfigVariable)?.value ?? ''
-    const config = WorkerConfig.parse(JSON.parse(value))
+    const config = configOf(pod)
+    if (config === null) return
     await setStatus(nameOf(pod), running)
     if (config.engine.contextTokensMax === 4001) return crash(nameOf(pod), 3)
     alive.set(nameOf(pod), { config, number: 0 })
@@ -97,6 +97,12 @@ export async function startFakeKubelet(kubeconfig: string, namespace: string, bu
       transport.close()
     },
   }
+}
+
+/** Null: a pod of a Job that fetches a model; it stays where it is. */
+function configOf(pod: Pod): WorkerConfig | null {
+  const value = pod.spec?.containers[0]?.env?.find(({ name }) => name === workerConfigVariable)?.value
+  return value === undefined ? null : WorkerConfig.parse(JSON.parse(value))
 }
 
 export function clientFor(kubeconfig: string, namespace: string) {
