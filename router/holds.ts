@@ -8,6 +8,7 @@ import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
+import type { Clock } from '#runtime/clock.ts'
 import type { HoldEnd } from './metrics.ts'
 import type { Job } from './request.ts'
 
@@ -20,24 +21,26 @@ export const holdsFromZero = (model: ModelRecord) => model.scaling?.fromZero ===
 
 export class Holds {
   readonly #events: HoldEvents
+  readonly #clock: Clock
   readonly #since = new Map<Job, number>()
 
-  constructor(events: HoldEvents) {
+  constructor(events: HoldEvents, clock: Clock) {
     this.#events = events
+    this.#clock = clock
   }
 
-  begin(job: Job, now: number): void {
-    this.#since.set(job, now)
+  begin(job: Job): void {
+    this.#since.set(job, this.#clock.now())
     this.#events.began(job.request.routed.model.deployment)
   }
 
-  /** Does nothing for a job that was not held. */
-  end(job: Job, how: HoldEnd, now: number): void {
+  /** Does nothing for a job that was not held, and next to nothing while none is: every request passes here. */
+  end(job: Job, how: HoldEnd): void {
     if (this.#since.size === 0) return
     const since = this.#since.get(job)
     if (since === undefined) return
     this.#since.delete(job)
-    this.#events.ended(job.request.routed.model.deployment, how, now - since)
+    this.#events.ended(job.request.routed.model.deployment, how, this.#clock.now() - since)
   }
 }
 

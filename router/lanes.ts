@@ -43,7 +43,7 @@ export class Lanes {
 
   constructor(options: LanesOptions) {
     this.#options = options
-    this.#holds = new Holds(options.held)
+    this.#holds = new Holds(options.held, options.clock)
   }
 
   /** Null: it waits or is already sent. */
@@ -55,7 +55,7 @@ export class Lanes {
     const offered = queue.offer(job)
     if (offered.kind === 'full') return queueFull(model, queue, offered.bound)
     for (const displaced of offered.displaced) this.#drop(displaced, queueFull(model, queue, 'requests'))
-    if (isWorkerless) this.#holds.begin(job, this.#options.clock.now())
+    if (isWorkerless) this.#holds.begin(job)
     else this.place(model.deployment)
     return null
   }
@@ -67,7 +67,7 @@ export class Lanes {
   }
 
   remove(job: Job): void {
-    this.#holds.end(job, 'left', this.#options.clock.now())
+    this.#holds.end(job, 'left')
     this.#lanes.get(job.request.routed.model.deployment)?.queue.remove(job)
   }
 
@@ -98,7 +98,7 @@ export class Lanes {
       const worker = this.#workerFor(job, deployment)
       if (worker === null) return
       queue.take()
-      this.#holds.end(job, 'placed', this.#options.clock.now())
+      this.#holds.end(job, 'placed')
       queue.charge(job.tenant, job.promptTokensEstimate)
       this.#options.send(job, worker)
     }
@@ -136,7 +136,7 @@ export class Lanes {
   }
 
   #drop(job: Job, failure: Failure): void {
-    this.#holds.end(job, 'expired', this.#options.clock.now())
+    this.#holds.end(job, 'expired')
     this.#options.drop(job, failure)
   }
 
