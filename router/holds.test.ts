@@ -78,7 +78,7 @@ test('one that is held too long is answered with what happened and when to try a
     retry: { kind: 'after', afterMs: limits.queue.heldRetryAfterMs },
     message: expect.stringMatching(
       /^smol was scaled to zero; the request was held for 200\d\d ms and no worker was up by then/,
-    ),
+    ) as string,
   })
   expect(await metricValue(stage, 'paceline_hold_seconds_count{model="smol",outcome="expired"}')).toBe(2)
   expect(nothingLeft(stage)).toEqual({ active: 0, attempts: 0 })
