@@ -107,7 +107,7 @@ export class ClusterHosting implements Hosting {
     return {
       onDeployment: (name, change) => this.platform.deploymentChanged(name, change),
       onPod: (change) => this.platform.podChanged(change),
-      onBelonging: (deployment) => this.platform.announce(deployment),
+      onBelonging: (deployment) => this.platform.belongingChanged(deployment),
       onModel,
       onApiKeys: () => this.#takeKeys(),
       onEvent: (kind) => this.#place.metrics.watchEvents.inc({ kind }),

@@ -220,6 +220,11 @@ export class ClusterPlatform implements Platform {
     this.announce(deploymentOf(pod))
   }
 
+  /** From the watches of what stands beside the workers; with its pair it goes by itself. */
+  belongingChanged(name: string): void {
+    if (this.#deployments.has(name)) this.announce(name)
+  }
+
   /** Something of this pair may have changed. */
   announce(name: string): void {
     const parsed = DeploymentName.safeParse(name)

@@ -47,6 +47,7 @@ describe('a worker pod', () => {
     expect(spec).toMatchObject({
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
+      shareProcessNamespace: true,
       terminationGracePeriodSeconds: 42,
       securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
     })

@@ -65,6 +65,9 @@ export function workerPod(worker: WorkerOfPod, place: PodPlace): Pod {
     },
     spec: {
       restartPolicy: 'Never',
+      // The first process of a namespace ignores signals that it has no handler for: a worker that is told to end while it starts
+      // would not hear it, become ready, take requests and be killed with them.
+      shareProcessNamespace: true,
       terminationGracePeriodSeconds: Math.ceil(drainGraceMs / 1_000) + graceMarginSeconds,
       serviceAccountName: config.serviceAccountName,
       automountServiceAccountToken: false,
