@@ -98,7 +98,8 @@ export const resourceKinds: readonly ResourceKind[] = [
     singular: 'modelroute',
     plural: 'modelroutes',
     shortNames: ['mroute', 'mroutes'],
-    description: 'A model name for clients that stands for a policy over pairs.',
+    description:
+      'A model name for clients that stands for a policy over pairs. Accepted and checked, and not carried out yet in this version.',
     scale: false,
     columns: [
       { name: 'Model', type: 'string', jsonPath: '.spec.name', description: 'The name that clients use.' },

@@ -1,8 +1,8 @@
 /**
  * `ModelRoute`: a model name for clients that stands for a policy over deployments.
  *
- * Exactly one strategy per route. A route decides nothing by itself in this version: it is accepted, checked and shown, and
- * its condition says that routers do not carry it out yet.
+ * Exactly one strategy per route. In this version a route is accepted and checked, and nobody carries it out: routers answer its
+ * name with "no such model", its status stays empty, and the definition's description says so.
  */
 import * as z from 'zod'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
