@@ -15,7 +15,9 @@ function settled(text: string): string {
     .replaceAll(/(Resource Version: +)\d+/g, '$1<version>')
     .replaceAll(/\b\d+(?:\.\d+)?s$/gm, '<age>')
     .replaceAll(/(Generation: +)\d+/g, '$1<generation>')
-    .replaceAll(/((?:Tokens Per Second|Mean Acceptance Length|Slo Goodput): +)[\d.]+/g, '$1<measured>')
+    // Only there once a router has said it before the last write.
+    .replaceAll(/^ *Slo Goodput:.*\n/gm, '')
+    .replaceAll(/((?:Tokens Per Second|Mean Acceptance Length): +)[\d.]+/g, '$1<measured>')
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n')
@@ -72,7 +74,7 @@ describeCluster('a first pair', (cluster) => {
     const described = await paceline.kubectl('describe', 'pair', 'smol')
     const [about = '', events = ''] = described.split(/^Events:/m)
     expect(settled(about)).toBe(golden('describe-pair.txt', settled(about)))
-    for (const word of ['WorkerStarted', 'Serving', 'Verified', 'Complete']) expect.soft(events).toContain(word)
+    for (const word of ['WorkerStarted', 'Serving', 'Verified']) expect.soft(events).toContain(word)
   })
 
   test('keeps its workers over an upgrade of the chart and over the way back', async () => {
