@@ -2,7 +2,9 @@
  * A thousand pairs on one API server: how fast they become ready, what the operator costs and adds, and what it does when nothing
  * happens.
  *
- *   npm run bench -- cluster [--pairs 1000] [--idleSeconds 300] [--quick]
+ *   npm run bench -- cluster [--pairs 1000] [--perSecond 10] [--idleSeconds 300] [--quick]
+ *
+ * `--perSecond 0` creates all pairs at once: that shows the operator's own pace, and its delay is then a queue's.
  *
  * Pods are played by KWOK, their workers by one process over NATS. The operator is a process of this checkout on a real
  * control plane (etcd, API server, controllers, scheduler); so all of them share this machine. Linux, root.
@@ -34,6 +36,7 @@ const createdAtOnce = 16
 const operatorUser = 'bench-operator'
 const options = readOptions({ rounds: 1, quickRounds: 1 })
 const pairs = options.value('pairs', options.quick ? 100 : 1_000)
+const perSecond = options.value('perSecond', 10)
 const idleSeconds = options.value('idleSeconds', options.quick ? 20 : 300)
 
 /** In milliseconds of this process's clock. */
@@ -59,7 +62,8 @@ const nats = await startNatsServer()
 const bus = await nats.connect('worker')
 // Of this group the API notes every request, reads too; and it may do everything.
 const kubeconfig = await cluster.kubeconfigOf(operatorUser, ['system:masters', 'system:serviceaccounts'])
-const operator = await startOperatorProcess({ kubeconfig, namespace, nats, identity: 'bench' })
+const operator = await startOperatorProcess({ kubeconfig, namespace, nats, identity: 'bench', leaseMs: 15_000 })
+await untilLeading()
 const fleet = await startFleet(
   { kubeconfig: cluster.kubeconfig, namespace, bus },
   {
@@ -105,12 +109,21 @@ async function prepare(on: Cluster): Promise<void> {
   await addFakeNodes(on, Math.ceil(pairs / 100) + 1)
 }
 
+/** What its start costs is another measurement. */
+async function untilLeading(): Promise<void> {
+  const lease = ['-n', namespace, 'get', 'lease', 'paceline-operator', '-o', 'jsonpath={.spec.holderIdentity}']
+  await waitFor({ what: 'the operator to lead', waitMsMax: 30_000, explain: operator.words }, async () => {
+    return (await cluster.kubectl(...lease)).includes('bench')
+  })
+  await sleep(2_000)
+}
+
 async function untilReady(): Promise<void> {
   const operatorPid = operator.child.pid ?? 0
   const cpuBefore = cpuMsOf(operatorPid)
   const startedAt = performance.now()
   const names = Array.from({ length: pairs }, (_, index) => `pair-${index}`)
-  await Promise.all(Array.from({ length: createdAtOnce }, () => createFrom(names)))
+  await Promise.all(Array.from({ length: createdAtOnce }, () => createFrom(names, startedAt)))
   print(`${pairs} pairs created in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`)
   const done = () => [...times.values()].filter(({ ready }) => ready > 0).length
   const explain = () => `${done()} ready, ${fleet.size} pods\n${operator.words().slice(-2_000)}`
@@ -118,6 +131,7 @@ async function untilReady(): Promise<void> {
     Promise.resolve(done() === pairs),
   )
   const seconds = (performance.now() - startedAt) / 1_000
+  print(`all ready after ${seconds.toFixed(1)} s; idle from here on`)
   const cpuMs = cpuMsOf(operatorPid) - cpuBefore
   const added = [...times.values()].map(
     ({ created, podMade, registered, ready }) => podMade - created + ready - registered,
@@ -135,11 +149,13 @@ async function untilReady(): Promise<void> {
   report.require({ what: 'operator memory, peak', measured: peakMiB(operatorPid), bound: { atMost: 250 }, unit: 'MiB' })
 }
 
-async function createFrom(names: string[]): Promise<void> {
+async function createFrom(names: string[], startedAt: number): Promise<void> {
   const engine = { kind: 'simulated', slots: 2, contextTokensMax: 512 }
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
     const spec = { engine, replicas: 1, podTemplate: { spec: onFakeNodes } }
     const body = { apiVersion: 'paceline.dev/v1alpha1', kind: 'ModelDeployment', metadata: { name }, spec }
+    const due = perSecond === 0 ? 0 : startedAt + ((pairs - names.length) * 1_000) / perSecond - performance.now()
+    if (due > 0) await sleep(due)
     timesOf(name).created = performance.now()
     const path = pathOf(resources.deployments, namespace)
     const request: ApiRequest = {

@@ -27,7 +27,7 @@ import { type AuditEntry, readAudit } from './audit.ts'
 import { Box, commandOf } from './box.ts'
 import { makeCertificates, userKubeconfig } from './certificates.ts'
 import { attempt, type Ended, run, type RunOptions, waitFor } from './commands.ts'
-import { apiReady, auditLog, type ControlPlaneOptions, startApi, startControllers } from './controlPlane.ts'
+import { apiReady, auditLog, type ControlPlaneOptions, ready, startApi, startControllers } from './controlPlane.ts'
 import { startDns } from './dns.ts'
 import type { Image } from './image.ts'
 import { importImages, infrastructureImages } from './imageSet.ts'
@@ -240,9 +240,14 @@ export class Cluster implements AsyncDisposable {
     )
   }
 
+  /** Resolves when it works again: a kubelet that does not find containerd at its start, for one, ends. */
   async start(component: Component): Promise<void> {
     await this.#box.startAgain(component)
     await apiReady(this.#box)
+    if (component === 'containerd')
+      await ready(this.#box, component, 30_000, () => containerImages(this.#box, ['ls', '-q']))
+    const health = `/api/v1/nodes/${this.addresses.nodeName}/proxy/healthz`
+    if (component === 'kubelet') await ready(this.#box, component, 60_000, () => this.kubectl('get', '--raw', health))
   }
 
   runs(name: string): boolean {

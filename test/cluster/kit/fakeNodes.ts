@@ -45,7 +45,7 @@ async function startKwok(cluster: Cluster): Promise<void> {
 }
 
 function node(name: string): object {
-  const room = { cpu: '32', memory: '256Gi', pods: podsPerNode, 'nvidia.com/gpu': '8' }
+  const room = { cpu: '256', memory: '1Ti', pods: podsPerNode, 'nvidia.com/gpu': '8' }
   return {
     apiVersion: 'v1',
     kind: 'Node',
