@@ -3,7 +3,7 @@
  *
  * Versions stand in `go/<module>/go.mod`, and `go.sum` beside it pins every byte that is compiled. Kubernetes' own go.mod replaces
  * its parts by folders, which `go install` refuses; a module of ours that replaces them by the published parts builds the same
- * release. One build at a time: each one uses every core. Docs: docs/decisions/0012.
+ * release. One build at a time: each one uses every core. Docs: docs/decisions/0017.
  */
 import { join } from 'node:path'
 import { execute, lastLine } from '../execute.ts'
