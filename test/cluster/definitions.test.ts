@@ -6,7 +6,7 @@ import { parseAllDocuments } from 'yaml'
 import * as z from 'zod'
 import { projectFolder } from '../bench/harness/machine.ts'
 import { ModelDeployment } from '#contracts/resources/modelDeployment.ts'
-import { describeCluster } from './kit/shared.ts'
+import { describeCluster } from './kit/sharedCluster.ts'
 import { chart } from './paceline.ts'
 
 const definitions = join(chart, 'files', 'crds')

@@ -15,7 +15,7 @@ import { projectFolder } from '../bench/harness/machine.ts'
 import { freePort } from '../integration/support/natsServer.ts'
 import { attempt } from './kit/commands.ts'
 import { programPath } from './kit/programs.ts'
-import { describeCluster } from './kit/shared.ts'
+import { describeCluster } from './kit/sharedCluster.ts'
 import { describeNamespace, prepare, testValues } from './paceline.ts'
 
 const page = readFileSync(join(projectFolder, 'docs', 'install-on-kubernetes.md'), 'utf8')

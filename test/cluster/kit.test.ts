@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type Cluster, up, waitFor } from './kit/cluster.ts'
 import { imageNames } from './kit/imageSet.ts'
 import { differences, machineState } from './kit/machineState.ts'
-import { describeCluster, whyNoSharedCluster } from './kit/shared.ts'
+import { describeCluster, whyNoSharedCluster } from './kit/sharedCluster.ts'
 
 const web = (name: string) => `
 apiVersion: v1

@@ -20,7 +20,7 @@ import { systemClock } from '#runtime/clock.ts'
 import { projectFolder } from '../bench/harness/machine.ts'
 import { arbitrarySpec } from '../resources/arbitraryResource.ts'
 import { flipFlop, type Kind, kinds, seed, specSchemaOf, tell, type Teller } from './flipFlop.ts'
-import { describeCluster } from './kit/shared.ts'
+import { describeCluster } from './kit/sharedCluster.ts'
 import { chart } from './paceline.ts'
 
 const namespace = 'generated-resources'

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { waitFor } from './kit/cluster.ts'
-import { describeCluster } from './kit/shared.ts'
+import { describeCluster } from './kit/sharedCluster.ts'
 import { belongings, rolledOut, workersOf } from './pairs.ts'
 import { example, install, type Paceline } from './paceline.ts'
 

@@ -6,7 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import type { Cluster } from './kit/cluster.ts'
-import { describeCluster } from './kit/shared.ts'
+import { describeCluster } from './kit/sharedCluster.ts'
 import { install, type Paceline, pacelineIn } from './paceline.ts'
 
 const namespace = 'paceline'

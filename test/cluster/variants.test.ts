@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { projectFolder } from '../bench/harness/machine.ts'
 import { render } from '../integration/support/helm.ts'
-import { describeCluster } from './kit/shared.ts'
+import { describeCluster } from './kit/sharedCluster.ts'
 
 const folder = join(projectFolder, 'charts', 'variants')
 const variants = readdirSync(folder).filter((name) => name.endsWith('.yaml'))

@@ -16,7 +16,7 @@
  *   cluster.audit()                                       // who wrote what (and all that service accounts asked for)
  *
  * The cluster ends with `await using`, with `down()`, or with the process that started it, whatever ends that. In a test file of
- * the vitest project "cluster" use `sharedCluster()` of shared.ts instead: one cluster for all files of a run.
+ * the vitest project "cluster" use `sharedCluster()` of sharedCluster.ts instead: one cluster for all files of a run.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

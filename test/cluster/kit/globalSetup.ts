@@ -3,11 +3,11 @@
  * the last one, and its end too when the run is interrupted or killed (the reaper sees to that).
  *
  * Nothing is started here: vitest sets up all projects before it runs any, and a cluster would disturb the tests before. The
- * first file that wants it brings it up (`shared.ts`).
+ * first file that wants it brings it up (`sharedCluster.ts`).
  */
 import type { TestProject } from 'vitest/node'
 import { reserve } from './cluster.ts'
-import { whyNoSharedCluster } from './shared.ts'
+import { whyNoSharedCluster } from './sharedCluster.ts'
 
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const why = whyNoSharedCluster()
