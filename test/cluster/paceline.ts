@@ -35,6 +35,8 @@ export interface Paceline {
   /** Resolves when a condition of a pair has this status. */
   until(pair: string, condition: string, status?: string, waitMsMax?: number): Promise<void>
   upgrade(values: object): Promise<string>
+  /** What a person would look at first: for the words of a test that failed. */
+  describe(): Promise<string>
   /** `helm uninstall`, then the namespace: resolves when both are gone. */
   remove(): Promise<void>
 }
@@ -85,6 +87,7 @@ export async function pacelineIn(
       })
     },
     upgrade: (more) => upgradeRelease(cluster, namespace, [...values, more]),
+    describe: () => describeNamespace(cluster, namespace),
     async remove() {
       await cluster.helm('uninstall', 'paceline', '--namespace', namespace, '--wait')
       await cluster.kubectl('delete', 'namespace', namespace, '--timeout=120s')
@@ -141,9 +144,10 @@ export async function describeNamespace(cluster: Cluster, namespace: string): Pr
     const { stdout, stderr } = await cluster.tryKubectl(['-n', namespace, ...args])
     return `--- kubectl ${args.join(' ')}\n${stdout || stderr}`
   }
-  const logs = (part: string) => say('logs', '-l', `app.kubernetes.io/component=${part}`, '--tail', '15', '--prefix')
+  const logs = (part: string) => say('logs', '-l', `app.kubernetes.io/component=${part}`, '--tail', '40', '--prefix')
   const parts = await Promise.all([
     say('get', 'pods,pvc,jobs,pairs', '-o', 'wide'),
+    say('get', 'pairs', '-o', 'yaml'),
     say(
       'get',
       'events',

@@ -62,7 +62,8 @@ export async function stateOf(paceline: Paceline, name: string): Promise<PairSta
 
 /** Resolves when the pair's newest generation is fully rolled out: one revision, its workers ready, the old ones gone. */
 export async function rolledOut(paceline: Paceline, name: string, waitMsMax = 120_000): Promise<PairState> {
-  return waitFor({ what: `${name} to be rolled out`, waitMsMax, everyMs: 250 }, async () => {
+  const explain = () => paceline.describe()
+  return waitFor({ what: `${name} to be rolled out`, waitMsMax, everyMs: 250, explain }, async () => {
     const state = await stateOf(paceline, name)
     const { observedGeneration, currentRevision, desiredRevision, conditions } = state.status
     const isSeen = observedGeneration === state.metadata.generation

@@ -6,6 +6,7 @@ import { describePaceline } from './sharedPaceline.ts'
 
 describePaceline('scaling', (paceline) => {
   const running = async (name: string) => (await workersOf(paceline(), name)).length
+  const wait = (what: string) => ({ what, waitMsMax: 90_000, everyMs: 200, explain: () => paceline().describe() })
   const ask = (model: string) =>
     paceline()
       .client()
@@ -17,25 +18,24 @@ describePaceline('scaling', (paceline) => {
     delete manifest.spec['replicas']
     manifest.spec['scaling'] = scaling
     await paceline().apply(JSON.stringify(manifest))
-    const wait = { what: 'no worker', waitMsMax: 90_000, everyMs: 200 }
-    await waitFor(wait, async () => (await running('sleepy')) === 0)
+    await waitFor(wait('no worker'), async () => (await running('sleepy')) === 0)
     const startedAt = performance.now()
     const answer = await ask('sleepy')
     const waitedMs = performance.now() - startedAt
     expect(answer.choices).toHaveLength(1)
     // Pod start and the engine's own start take most of it; the bound is one on a hang.
     expect(waitedMs).toBeLessThan(20_000)
-    await waitFor(wait, async () => (await running('sleepy')) === 0)
+    await waitFor(wait('no worker again'), async () => (await running('sleepy')) === 0)
   })
 
   test('by kubectl scale, both ways', async () => {
     await paceline().apply(simulatedPair('wide'))
     await rolledOut(paceline(), 'wide')
     await paceline().kubectl('scale', 'pair/wide', '--replicas=3')
-    await waitFor({ what: 'three workers', waitMsMax: 60_000, everyMs: 200 }, async () => (await running('wide')) === 3)
+    await waitFor(wait('three workers'), async () => (await running('wide')) === 3)
     await rolledOut(paceline(), 'wide')
     await paceline().kubectl('scale', 'pair/wide', '--replicas=1')
-    await waitFor({ what: 'one worker', waitMsMax: 60_000, everyMs: 200 }, async () => (await running('wide')) === 1)
+    await waitFor(wait('one worker'), async () => (await running('wide')) === 1)
     expect((await ask('wide')).choices).toHaveLength(1)
   })
 })
