@@ -27,8 +27,9 @@ export function onShutdown(log: Log, stop: (reason: string) => Promise<void>): v
     )
   }
   const hasParent = process.env[parentPipeVariable] === '1'
-  process.off('SIGTERM', endEarly)
+  // In this order: without any listener in between, a signal that came during the loading and waits for its turn would be dropped.
   process.on('SIGTERM', () => begin('SIGTERM'))
+  process.off('SIGTERM', endEarly)
   // Ctrl-C reaches the whole process group; a child waits for its parent's word, so that the order of draining is kept.
   process.on('SIGINT', () => (hasParent ? undefined : begin('SIGINT')))
   if (hasParent) watchParent(() => (stopping ? undefined : begin('parent gone')))
