@@ -3,8 +3,11 @@
  *
  * Where that cannot be had the reason is one line, and the tests skip themselves with it.
  */
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import type { Context } from './context.ts'
+import { execute, lastLine } from './execute.ts'
 import { clusterPrograms } from './tools/goPrograms.ts'
 import { bringNodePackages } from './tools/nodePackages.ts'
 import { findTool } from './tools/tool.ts'
@@ -13,6 +16,9 @@ import { findTool } from './tools/tool.ts'
 export async function prepareTestCluster(context: Context): Promise<string | null> {
   const why = whyNotHere(process.platform, process.getuid?.()) ?? (await bringNodePackages(context))
   if (why !== null) return why
+  // Before the builds, which take minutes.
+  const forbidden = (await whyNoBox(context)) ?? whyNoControlGroups()
+  if (forbidden !== null) return forbidden
   const startMs = context.clock.now()
   for (const program of clusterPrograms) {
     try {
@@ -30,4 +36,28 @@ export async function prepareTestCluster(context: Context): Promise<string | nul
 export function whyNotHere(platform: string, uid: number | undefined): string | null {
   if (platform !== 'linux') return `a test cluster needs Linux, this is ${platform}`
   return uid === 0 ? null : 'a test cluster needs root (network namespaces, mounts, control groups)'
+}
+
+/** A root without the rights of one (a container, a sandbox) cannot make the namespaces that a cluster lives in. */
+export async function whyNoBox({ config, interrupts }: Context): Promise<string | null> {
+  const inside = 'ip link add paceline-a type veth peer name paceline-b && mount -t tmpfs paceline /mnt'
+  const args = ['--net', '--mount', 'sh', '-c', inside]
+  const environment = { ...config.environment }
+  const { code, output } = await execute('unshare', args, { environment, timeoutMs: 10_000, signal: interrupts.first })
+  return code === 0 ? null : `a test cluster needs network and mount namespaces of its own: ${lastLine(output)}`
+}
+
+function whyNoControlGroups(): string | null {
+  const top = '/sys/fs/cgroup'
+  const folder = join(
+    existsSync(join(top, 'cgroup.procs')) ? top : join(top, 'memory'),
+    `paceline-probe-${process.pid}`,
+  )
+  try {
+    mkdirSync(folder)
+    rmdirSync(folder)
+    return null
+  } catch (error) {
+    return `a test cluster needs control groups: ${String(error)}`
+  }
 }
