@@ -4,7 +4,7 @@
  * Where `PACELINE_PARENT_PIPE=1` the process also ends when its standard input ends: whoever started it is gone, and a child
  * that outlives its parent would hold memory and ports that nobody knows of.
  */
-import { endEarly } from './earlySignals.ts'
+import { endEarly } from './endEarly.ts'
 import type { Log } from './log.ts'
 
 export const parentPipeVariable = 'PACELINE_PARENT_PIPE'

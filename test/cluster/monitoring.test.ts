@@ -18,7 +18,7 @@ const program = findPrometheus()
 if (program === null)
   console.warn('nothing scrapes the cluster: no prometheus on PATH or in the cache (npm test gets it)')
 const trafficMs = 10_000
-const windowSeconds = 6
+const windowSeconds = 60
 
 /** Panel and legend → why this cluster has no such series now. */
 const empty: Readonly<Record<string, string>> = {

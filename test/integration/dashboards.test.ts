@@ -18,8 +18,8 @@ const reason = whyNoNats() ?? (program === null ? 'no prometheus on PATH or in t
 if (reason !== null) console.warn(`dashboards are not asked: ${reason}`)
 
 const namespace = 'llm'
-/** Four scrapes, as Grafana would choose it. */
-const windowSeconds = 5
+/** Longer than the whole traffic: what happened once in it is still in the window when the last panel is asked. */
+const windowSeconds = 60
 const trafficMs = 9_000
 
 /** Panel (and legend) → why this system has no such series. */
@@ -69,7 +69,15 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     )
     expect(targets.length).toBe(4)
     prometheus = await startPrometheus(program ?? '', targets)
-    await traffic(port)
+    // An operator with nothing to do reconciles every half minute; an edit gives it something.
+    const edited = [
+      simulated('pair', 'queue: { requestsMax: 100 }'),
+      simulated('late', 'slo: { ttftMs: 1, tpotMs: 1 }'),
+    ]
+    await Promise.all([
+      traffic(port),
+      sleep(trafficMs / 2).then(() => place.write('pairs.yaml', edited.join('\n---\n'))),
+    ])
     expect(await prometheus.healthy()).toBe(targets.length)
   })
   afterAll(async () => {
