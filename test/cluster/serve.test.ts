@@ -71,7 +71,11 @@ describeCluster('a first pair', (cluster) => {
   test('reads well in kubectl get and describe', async () => {
     const listed = settled(await paceline.kubectl('get', 'pairs'))
     expect(listed).toBe(golden('get-pairs.txt', listed))
-    const described = await paceline.kubectl('describe', 'pair', 'smol')
+    const describe = () => paceline.kubectl('describe', 'pair', 'smol')
+    const described = await waitFor({ what: 'a measured pair', waitMsMax: 30_000, explain: describe }, async () => {
+      const text = await describe()
+      return text.includes('Mean Acceptance Length') && text
+    })
     const [about = '', events = ''] = described.split(/^Events:/m)
     expect(settled(about)).toBe(golden('describe-pair.txt', settled(about)))
     for (const word of ['WorkerStarted', 'Serving', 'Verified']) expect.soft(events).toContain(word)

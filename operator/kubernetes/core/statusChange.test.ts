@@ -40,6 +40,8 @@ test('what people act on is written at once, progress soon, figures now and then
   expect(worthOf(before, said)).toMatchObject({ kind: 'later' })
   expect(worthOf(before, statusOf({ measured: { tokensPerSecond: 150 } }))).toMatchObject({ kind: 'later' })
   expect(worthOf(before, statusOf({ measured: { tokensPerSecond: 105 } }))).toEqual({ kind: 'same' })
+  const measured = { tokensPerSecond: 0, meanAcceptanceLength: 1 }
+  expect(worthOf(statusOf({ measured: { tokensPerSecond: 0 } }), statusOf({ measured }))).toEqual({ kind: 'now' })
   const later = { ...condition('Ready', 'True', 'Serving'), lastTransitionTime: '2027-01-01T00:00:00Z' }
   expect(worthOf(before, statusOf({ conditions: [later] }))).toEqual({ kind: 'same' })
 })

@@ -24,9 +24,11 @@ export function worthOf(before: ModelDeploymentStatus | null, next: ModelDeploym
   return { kind: 'same' }
 }
 
-function essence({ measured: _measured, conditions, ...rest }: ModelDeploymentStatus) {
+function essence({ measured, conditions, ...rest }: ModelDeploymentStatus) {
   const plain = conditions.map(({ message: _message, lastTransitionTime: _time, ...condition }) => condition)
-  return { ...rest, conditions: plain }
+  // Not how fast, but that a first worker has reported at all: whoever has just seen `Ready` looks for it.
+  const isMeasured = measured.meanAcceptanceLength !== undefined
+  return { ...rest, conditions: plain, isMeasured }
 }
 
 const messages = ({ conditions }: ModelDeploymentStatus) => conditions.map(({ type, message }) => [type, message])

@@ -1,0 +1,70 @@
+/**
+ * How much to speculate in this step: the contract between the engine loop and whoever decides (`SmartSpec`, fixed, threshold).
+ *
+ * Three questions per step, all answered from draft-side data and earlier steps: whom to ask for how many tokens (`asks`), how
+ * many of the proposed nodes to verify (`cuts`), and, after the step, what came of it (`learn`). A controller holds numbers and no
+ * clock; length 0 is a full citizen: no ask, no draft call.
+ */
+import type { Proposal, ProposerMethod } from './proposer.ts'
+
+/** One running sequence of the step that is about to be planned. */
+export interface RunningSequence {
+  readonly key: number
+  /** Cells it attends to. */
+  readonly contextTokens: number
+  /** Tokens it may still gain: limited by its context, `max_tokens` and the operator's `draftTokensMax`; 0: must not draft. */
+  readonly tokensMax: number
+  /** Proposers that can serve it now, in the order of preference at equal worth. */
+  readonly methods: readonly ProposerMethod[]
+}
+
+export interface StepFacts {
+  /** Prompt tokens that share the step with the running sequences. */
+  readonly promptTokens: number
+  /** Rows the batch has left for drafts. */
+  readonly rowsMax: number
+}
+
+export interface Ask {
+  readonly key: number
+  readonly method: ProposerMethod
+  /** More than 0. */
+  readonly tokensMax: number
+  readonly depthMax: number
+}
+
+/** Verify the first `nodes` nodes of the proposal (trees are in an order that makes every beginning a tree); 0: drop it. */
+export interface Cut {
+  readonly key: number
+  readonly nodes: number
+}
+
+export interface RoundOutcome {
+  readonly key: number
+  readonly method: ProposerMethod
+  /** Nodes proposed, and nodes that were verified. */
+  readonly proposed: number
+  readonly verified: number
+  /** Draft tokens that became text (path length). */
+  readonly accepted: number
+  /** Longest path that was verified: `accepted === depth` says nothing about the position after it. */
+  readonly depth: number
+}
+
+export interface StepOutcome {
+  /** One per sequence that drafted. */
+  readonly rounds: readonly RoundOutcome[]
+  /** Sequences that ran without a draft. */
+  readonly plain: readonly number[]
+  /** What proposing took, all proposers together, by method. */
+  readonly draftMs: Readonly<Partial<Record<ProposerMethod, number>>>
+  readonly decodeMs: number
+}
+
+export interface SpeculationController {
+  asks(running: readonly RunningSequence[], step: StepFacts): Ask[]
+  cuts(running: readonly RunningSequence[], proposals: readonly Proposal[], step: StepFacts): Cut[]
+  learn(outcome: StepOutcome): void
+  /** Nothing of this sequence is kept. */
+  forget(key: number): void
+}

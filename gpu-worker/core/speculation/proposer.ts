@@ -1,0 +1,46 @@
+/**
+ * Who proposes tokens ahead of the target, and what a proposal is. One interface for a draft model, prompt lookup, the tri-gram
+ * table and the simulation; the engine asks, the controller decides how much, a verifier judges.
+ *
+ * A proposer knows sequences by key. Tokens of a sequence only grow, so it catches up by itself from the tokens it is shown. What it
+ * learns from one sequence never reaches another: tenants share a worker. It never sees the target's logits or noise, which is what
+ * keeps every verifier lossless.
+ */
+import type { TokenTree } from './tokenTree.ts'
+
+export const proposerMethods = ['draft', 'ngram', 'trigram', 'simulated'] as const
+export type ProposerMethod = (typeof proposerMethods)[number]
+
+export interface ProposalRequest {
+  /** The sequence's number in this worker's life (`Sequence.number`). */
+  readonly key: number
+  /** Prompt and generated tokens, the last of them not yet computed by the target. */
+  readonly tokens: readonly number[]
+  /** Nodes wanted; fewer, or none, may come back. */
+  readonly tokensMax: number
+  /** Longest path wanted; equal to `tokensMax` for a chain. */
+  readonly depthMax: number
+}
+
+export interface Proposal {
+  readonly key: number
+  readonly method: ProposerMethod
+  /** A chain is a tree in which node i follows node i - 1. Empty: nothing to propose. */
+  readonly tree: TokenTree
+  /**
+   * For each node the proposer's estimate that the target takes it once its parent is taken, 0 … 1: draft probability, or the rate
+   * that such matches had. Draft-side data only.
+   */
+  readonly confidence: readonly number[]
+}
+
+export interface Proposer {
+  readonly method: ProposerMethod
+  /**
+   * One round for all sequences of a step, answered in the order asked. Synchronous where it costs no model call. Throws
+   * `Failure('engine-fault')` where the draft itself broke: then the draft is dropped, not the request.
+   */
+  propose(requests: readonly ProposalRequest[]): Proposal[] | Promise<Proposal[]>
+  /** The sequence has ended, or lost its place: nothing of it is kept. */
+  forget(key: number): void
+}

@@ -1,0 +1,45 @@
+/**
+ * Draft tokens of one sequence as a tree: every path from the root is one possible continuation. The root is the sequence itself and
+ * no node; parents stand before their children, siblings in the order in which they are to be tried.
+ */
+import assert from 'node:assert/strict'
+
+/** A probability law over the vocabulary, `law[token]`; float64, because tails are subtracted from each other. */
+export type Law = Float64Array
+
+/** The parent of a node that directly follows the sequence. */
+export const root = -1
+
+export interface TokenTree {
+  readonly tokens: readonly number[]
+  /** `parents[i] < i`, or `root`. */
+  readonly parents: readonly number[]
+  /**
+   * The law each node was drawn from, as it was at that draw (without replacement: renormalised after each earlier sibling). null
+   * where tokens were proposed without a draw (n-grams, top-k): then only verifiers that need no law may judge them.
+   */
+  readonly laws: readonly Law[] | null
+}
+
+export const emptyTree: TokenTree = { tokens: [], parents: [], laws: null }
+
+export function chainOf(tokens: readonly number[], laws: readonly Law[] | null = null): TokenTree {
+  assert(laws === null || laws.length === tokens.length, `${laws?.length} laws for ${tokens.length} tokens`)
+  return { tokens, parents: tokens.map((_, i) => i - 1), laws }
+}
+
+export function isChain(tree: TokenTree): boolean {
+  return tree.parents.every((parent, i) => parent === i - 1)
+}
+
+/** Children of a node (or of `root`), in their order. */
+export function childrenOf(tree: TokenTree, node: number): number[] {
+  return tree.parents.flatMap((parent, i) => (parent === node ? [i] : []))
+}
+
+/** 1 for children of the root. */
+export function depthsOf(tree: TokenTree): number[] {
+  const depths: number[] = []
+  for (const parent of tree.parents) depths.push(parent === root ? 1 : 1 + (depths[parent] ?? 0))
+  return depths
+}
