@@ -12,8 +12,7 @@ import type { Context } from './context.ts'
 import { obtainModel, resourcesIn } from './models.ts'
 import { prepareTestCluster } from './testCluster.ts'
 import { natsServer } from './tools/natsServer.ts'
-import { prometheus } from './tools/prometheus.ts'
-import { promtool } from './tools/promtool.ts'
+import { prometheus, promtool } from './tools/prometheus.ts'
 import { findTool, type Tool } from './tools/tool.ts'
 
 /** Throws a Failure where nats-server or the model cannot be had. */

@@ -4,10 +4,10 @@
  * Installed, not unpacked beside (`debian.ts`): containerd starts runc and the network plugins by itself and expects them in their
  * places.
  */
-import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Context } from '../context.ts'
 import { execute, lastLine } from '../execute.ts'
+import { isProgram } from './tool.ts'
 
 /** A program, the package that brings it, and folders where it is found although PATH does not name them. */
 const wanted: readonly { program: string; package: string; also?: readonly string[] }[] = [
@@ -56,14 +56,5 @@ async function install(packages: readonly string[], { config, interrupts }: Cont
 }
 
 function isPresent({ program, also = [] }: (typeof wanted)[number], { config }: Context): boolean {
-  return [...config.searchPath, '/usr/sbin', '/sbin', ...also].some((folder) => isExecutable(join(folder, program)))
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  return [...config.searchPath, '/usr/sbin', '/sbin', ...also].some((folder) => isProgram(join(folder, program)))
 }

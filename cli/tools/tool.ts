@@ -63,7 +63,8 @@ function presentCopies(tool: Tool, context: Context): string[] {
   return [...(onPath === undefined ? [] : [onPath]), cachedPath(tool, context)].filter(isProgram)
 }
 
-function isProgram(path: string): boolean {
+/** A file that may be run; a folder may be "run" too, as far as its mode says. */
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return statSync(path).isFile()

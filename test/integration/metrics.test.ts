@@ -3,14 +3,11 @@
  * is exported, and Prometheus' own linter has nothing to say but what vLLM's names bring with them.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { type MetricDefinition, operatorMetrics, routerMetrics, workerMetrics } from '#contracts/metrics.ts'
-import { cacheDirOf } from '../../cli/config.ts'
-import { promtool as tool } from '../../cli/tools/promtool.ts'
 import { whyNoNats } from './support/needs.ts'
+import { findPromtool } from './support/prometheus.ts'
 import { freePort, Place, type Run, simulated } from './support/started.ts'
 
 const reason = whyNoNats()
@@ -86,10 +83,4 @@ async function readMetrics(url: string): Promise<string> {
   const response = await fetch(url.endsWith('/metrics') ? url : `${url}/metrics`)
   expect(response.headers.get('content-type')).toContain('text/plain')
   return response.text()
-}
-
-function findPromtool(): string | null {
-  const cached = join(cacheDirOf(process.env, process.platform), 'tools', tool.folder, tool.name)
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, tool.name))
-  return [...onPath, cached].find((path) => existsSync(path)) ?? null
 }

@@ -2,11 +2,12 @@
  * Where the programs of a cluster are on this machine: ours in the cache or on PATH (`npm test` builds them), the node's from
  * Debian packages.
  */
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readCliConfig } from '../../../cli/config.ts'
+import { whyNotHere } from '../../../cli/testCluster.ts'
 import { clusterPrograms } from '../../../cli/tools/goPrograms.ts'
-import type { Tool } from '../../../cli/tools/tool.ts'
+import { isProgram, type Tool } from '../../../cli/tools/tool.ts'
 
 /** How much of a cluster is wanted: an API alone, with its controllers, or with a node that runs pods. */
 export type Extent = 'api' | 'control-plane' | 'all'
@@ -42,8 +43,8 @@ export function networkPlugins(): string | null {
 
 /** Why no cluster can be started here, in one line; null where it can. */
 export function whyNoCluster(extent: Extent): string | null {
-  if (process.platform !== 'linux') return `a cluster needs Linux, this is ${process.platform}`
-  if (process.getuid?.() !== 0) return 'a cluster needs root (network namespaces, mounts)'
+  const never = whyNotHere(process.platform, process.getuid?.())
+  if (never !== null) return never
   const ofNode = extent === 'all' ? ['containerd', 'runc', 'nft', 'iptables'] : []
   const wanted = [...neededFor[extent], 'ip', 'nsenter', 'unshare', 'openssl', ...ofNode]
   const missing = wanted.filter((name) => findProgram(name) === null)
@@ -51,13 +52,4 @@ export function whyNoCluster(extent: Extent): string | null {
   return missing.length === 0
     ? null
     : `a cluster needs ${missing.join(', ')}: run npm run test:cluster, which brings them`
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

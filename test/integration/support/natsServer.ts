@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,6 +15,7 @@ import { type Log, silentLog } from '#runtime/log.ts'
 import { connectBus, type NatsBus } from '#runtime/nats.ts'
 import { natsServerConfig } from '#runtime/natsServerConfig.ts'
 import { natsServer as tool } from '../../../cli/tools/natsServer.ts'
+import { isProgram } from '../../../cli/tools/tool.ts'
 import { readCliConfig } from '../../../cli/config.ts'
 
 export interface NatsServer {
@@ -42,7 +42,7 @@ export function findNatsServer(): string | null {
   const { cacheDir, searchPath } = readCliConfig(process.env, process.platform)
   const named = process.env['PACELINE_NATS_SERVER'] ?? ''
   const cached = join(cacheDir, 'tools', tool.folder, tool.name)
-  return [named, ...searchPath.map((folder) => join(folder, tool.name)), cached].find(isExecutable) ?? null
+  return [named, ...searchPath.map((folder) => join(folder, tool.name)), cached].find(isProgram) ?? null
 }
 
 export async function startNatsServer(program = findNatsServer()): Promise<NatsServer> {
@@ -128,13 +128,4 @@ export async function freePort(): Promise<number> {
   await once(server, 'close')
   if (address === null || typeof address === 'string') throw new Error('no TCP port')
   return address.port
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,15 +1,14 @@
 /** A real Prometheus that scrapes what it is told, every second; ended and removed by whoever started it. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { readCliConfig } from '../../../cli/config.ts'
-import { prometheus } from '../../../cli/tools/prometheus.ts'
-import { promtool } from '../../../cli/tools/promtool.ts'
-import type { Tool } from '../../../cli/tools/tool.ts'
+import { prometheus, promtool } from '../../../cli/tools/prometheus.ts'
+import { isProgram, type Tool } from '../../../cli/tools/tool.ts'
 import { freePort } from './natsServer.ts'
 
 export interface ScrapeTarget {
@@ -116,5 +115,5 @@ export function runPromtool(args: readonly string[], files: Readonly<Record<stri
 function find(tool: Tool): string | null {
   const { cacheDir, searchPath } = readCliConfig(process.env, process.platform)
   const cached = join(cacheDir, 'tools', tool.folder, tool.name)
-  return [...searchPath.map((folder) => join(folder, tool.name)), cached].find((path) => existsSync(path)) ?? null
+  return [...searchPath.map((folder) => join(folder, tool.name)), cached].find(isProgram) ?? null
 }
