@@ -3,7 +3,7 @@
  * it has, and does it rest where the load does?
  */
 import { describe, expect, test } from 'vitest'
-import { type Second, simulate } from './queueModel.ts'
+import { type Second, simulate } from './queueModel.fixture.ts'
 
 const numbers = (course: readonly Second[], from: number, to: number) =>
   course.slice(from, to).map(({ replicas }) => replicas)

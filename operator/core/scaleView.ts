@@ -11,53 +11,33 @@ export function scaleView(
   before: ScaleView | null,
   replicasBefore: number | null,
 ): ScaleView {
-  const said = conditionReason(reason)
+  const said = words(reason, replicas, recommended)
   const advises = reason === 'Advisory' || reason === 'AtMaximum'
-  const isSame = before !== null && before.reason === said && replicasBefore === replicas
+  const isSame = before !== null && before.reason === said.reason && replicasBefore === replicas
   if (isSame && (!advises || before.recommended === recommended)) return before
-  return {
-    recommended,
-    reason: said,
-    holds: reason === 'StaleMetrics',
-    message: messageOf(reason, replicas, recommended),
-  }
+  return { recommended, holds: reason === 'StaleMetrics', ...said }
 }
 
 /** How it came about that there are so many is in the log and the events; the condition says how it stands. */
-function conditionReason(reason: ScaleReason): string {
+function words(reason: ScaleReason, replicas: number, recommended: number): Pick<ScaleView, 'reason' | 'message'> {
   switch (reason) {
     case 'Steady':
     case 'ScaledUp':
     case 'ScaledDown':
     case 'Stabilizing':
     case 'WokenByRequest':
-      return 'WithinBounds'
+      return { reason: 'WithinBounds', message: `the load decides; ${replicas} wanted` }
     case 'AtMaximum':
+      return {
+        reason,
+        message: `the load needs more than maxReplicas, which is ${replicas}; raise it if there is room`,
+      }
     case 'Asleep':
+      return { reason, message: 'nobody asks; the next request is held and starts a worker' }
     case 'StaleMetrics':
+      return { reason, message: `no router reports its load; ${replicas} are kept until one does` }
     case 'Advisory':
-      return reason
-    default:
-      return reason satisfies never
-  }
-}
-
-function messageOf(reason: ScaleReason, replicas: number, recommended: number): string {
-  switch (reason) {
-    case 'Steady':
-    case 'ScaledUp':
-    case 'ScaledDown':
-    case 'Stabilizing':
-    case 'WokenByRequest':
-      return `the load decides; ${replicas} wanted`
-    case 'AtMaximum':
-      return `the load needs more than maxReplicas, which is ${replicas}; raise it if there is room`
-    case 'Asleep':
-      return 'nobody asks; the next request is held and starts a worker'
-    case 'StaleMetrics':
-      return `no router reports its load; ${replicas} are kept until one does`
-    case 'Advisory':
-      return `mode is advisory; ${replicas} run, ${recommended} would be wanted`
+      return { reason, message: `mode is advisory; ${replicas} run, ${recommended} would be wanted` }
     default:
       return reason satisfies never
   }

@@ -7,11 +7,8 @@ import https from 'node:https'
 import { KubeConfig } from '@kubernetes/client-node'
 import { Failure } from '#contracts/failure.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { agentOptions, keptCredentials } from './credentials.ts'
 import type { Access, Credentials } from './transport.ts'
-
-/** Credentials are asked for again after this: a service account's token is replaced long before it ends. */
-const credentialsMs = 30_000
-const socketsMax = 32
 
 /** Throws `Failure('invalid-configuration')` where nothing says how the cluster is reached. */
 export function openAccess(kubeconfig: string | undefined, clock: Clock): Access {
@@ -24,16 +21,8 @@ export function openAccess(kubeconfig: string | undefined, clock: Clock): Access
     )
   const server = new URL(cluster.server)
   const agents = new Agents(server.protocol === 'http:')
-  let known: { at: number; credentials: Promise<Credentials> } | null = null
-  return {
-    server,
-    credentials(fresh) {
-      const now = clock.now()
-      if (known === null || fresh || now - known.at > credentialsMs)
-        known = { at: now, credentials: read(config, agents, cluster.proxyUrl !== undefined) }
-      return known.credentials
-    },
-  }
+  const readNow = () => read(config, agents, cluster.proxyUrl !== undefined)
+  return { server, credentials: keptCredentials(readNow, clock) }
 }
 
 function load(kubeconfig: string | undefined): KubeConfig {
@@ -79,10 +68,9 @@ class Agents {
     const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = options
     const identity = [ca, cert, key, pfx, passphrase, servername, rejectUnauthorized].map(String).join('\n')
     if (this.#known?.key === identity) return this.#known.agent
-    const common = { keepAlive: true, keepAliveMsecs: 10_000, maxSockets: socketsMax, maxFreeSockets: socketsMax }
     const tls = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }
     const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined))
-    const agent = this.#plain ? new http.Agent(common) : new https.Agent({ ...common, ...given })
+    const agent = this.#plain ? new http.Agent(agentOptions) : new https.Agent({ ...agentOptions, ...given })
     this.#known = { key: identity, agent }
     return agent
   }

@@ -36,8 +36,10 @@ test('an address of the new kind is bracketed; outside a pod, or in one without 
   expect(inClusterAccess(pod, clock, join(files, 'none'))).toBeNull()
 })
 
-test('a token that cannot be read is a failure that says what to look at', async () => {
+test('a token that cannot be read is a failure that says what to look at, and is read again by whoever asks next', async () => {
   const access = inClusterAccess(pod, createFakeClock(), files)
   await rm(join(files, 'token'))
   await expect(access?.credentials(false)).rejects.toThrow(/automountServiceAccountToken/)
+  await writeFile(join(files, 'token'), 'back')
+  expect((await access?.credentials(false))?.headers['authorization']).toBe('Bearer back')
 })

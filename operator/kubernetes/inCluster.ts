@@ -8,14 +8,12 @@ import https from 'node:https'
 import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import type { Clock } from '#runtime/clock.ts'
+import { agentOptions, keptCredentials } from './credentials.ts'
 import type { Access, Credentials } from './transport.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 const folder = '/var/run/secrets/kubernetes.io/serviceaccount'
-/** A token is renewed by the kubelet long before it ends; the clients of Kubernetes read it about every minute. */
-const tokenMs = 30_000
-const socketsMax = 32
 
 /** Null: this is no pod with a service account. */
 export function inClusterAccess(environment: Environment, clock: Clock, files: string = folder): Access | null {
@@ -23,18 +21,8 @@ export function inClusterAccess(environment: Environment, clock: Clock, files: s
   const authority = host === undefined ? null : readAuthority(join(files, 'ca.crt'))
   if (host === undefined || authority === null) return null
   const server = new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`)
-  const keep = { keepAlive: true, keepAliveMsecs: 10_000, maxSockets: socketsMax, maxFreeSockets: socketsMax }
-  const agent = new https.Agent({ ...keep, ca: authority })
-  let known: { at: number; credentials: Promise<Credentials> } | null = null
-  return {
-    server,
-    credentials(fresh) {
-      const now = clock.now()
-      if (known === null || fresh || now - known.at > tokenMs)
-        known = { at: now, credentials: readToken(join(files, 'token'), agent) }
-      return known.credentials
-    },
-  }
+  const agent = new https.Agent({ ...agentOptions, ca: authority })
+  return { server, credentials: keptCredentials(() => readToken(join(files, 'token'), agent), clock) }
 }
 
 function readAuthority(path: string): string | null {

@@ -48,7 +48,8 @@ export async function withSeed<T>(seed: number, run: (random: Random) => Promise
   }
 }
 
-function mulberry32(seed: number): () => number {
+/** Small, fast, good enough for arrivals and choices. */
+export function mulberry32(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d_2b_79_f5) | 0

@@ -5,11 +5,10 @@
 import type { ModelCacheConfig, WorkerPodConfig } from '#contracts/operatorConfig.ts'
 import { type FetchOrder, fetchOrderVariable } from '#contracts/fetch.ts'
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
-import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerConfig.ts'
 import type { Claim, Job, Pod } from './objects.ts'
 import { folderOf } from './folders.ts'
 import { annotations, fetchName, labels, modelName, type OwnerReference, ownLabels } from './names.ts'
-import { containerSecurity, literal, podSecurity, secretVariable } from './security.ts'
+import { confined, containerSecurity, literal, natsVariables, secretVariable } from './security.ts'
 
 export interface FetchPlace {
   readonly config: WorkerPodConfig
@@ -66,13 +65,7 @@ export function fetchJob(file: ModelFile, owners: OwnerReference[], tried: Fetch
         metadata: { labels: modelLabels(sha256) },
         spec: {
           restartPolicy: 'Never',
-          serviceAccountName: config.serviceAccountName,
-          automountServiceAccountToken: false,
-          enableServiceLinks: false,
-          ...(config.imagePullSecrets.length === 0
-            ? {}
-            : { imagePullSecrets: config.imagePullSecrets.map((name) => ({ name })) }),
-          securityContext: podSecurity(config.runAsUser),
+          ...confined(config),
           containers: [fetchContainer(file, place)],
           volumes: [
             { name: modelName(sha256), persistentVolumeClaim: { claimName: modelName(sha256) } },
@@ -99,8 +92,7 @@ export function fetchContainer(file: ModelFile, { config, modelCache, nats, logL
     command: [...modelCache.command],
     env: [
       { name: fetchOrderVariable, value: literal(JSON.stringify(order)) },
-      secretVariable(natsPasswordVariable, config.natsPasswordSecret),
-      ...(nats.authority === null ? [] : [{ name: natsAuthorityVariable, value: literal(nats.authority) }]),
+      ...natsVariables(config, nats.authority),
       ...sourceVariables(modelCache),
     ],
     resources: {

@@ -9,19 +9,14 @@
 import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import type { ModelCacheConfig, WorkerPodConfig } from '#contracts/operatorConfig.ts'
 import type { ModelDeploymentSpec, ModelFile } from '#contracts/resources/modelDeployment.ts'
-import {
-  natsAuthorityVariable,
-  natsPasswordVariable,
-  type WorkerConfig,
-  workerConfigVariable,
-} from '#contracts/workerConfig.ts'
+import { type WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
 import { canonicalJson } from '../../core/revision.ts'
 import { workerConfigOf, workerDrainMs } from '../../core/workerConfig.ts'
 import type { Pod } from './objects.ts'
 import { fetchContainer } from './fetchJob.ts'
 import { folderOf, scratchFolder } from './folders.ts'
 import { labels, managedBy, modelName, type OwnerReference } from './names.ts'
-import { containerSecurity, literal, podSecurity, secretVariable } from './security.ts'
+import { confined, containerSecurity, literal, natsVariables } from './security.ts'
 
 export interface WorkerOfPod {
   readonly worker: WorkerId
@@ -69,13 +64,7 @@ export function workerPod(worker: WorkerOfPod, place: PodPlace): Pod {
       // would not hear it, become ready, take requests and be killed with them.
       shareProcessNamespace: true,
       terminationGracePeriodSeconds: Math.ceil(drainGraceMs / 1_000) + graceMarginSeconds,
-      serviceAccountName: config.serviceAccountName,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      ...(config.imagePullSecrets.length === 0
-        ? {}
-        : { imagePullSecrets: config.imagePullSecrets.map((name) => ({ name })) }),
-      securityContext: podSecurity(config.runAsUser),
+      ...confined(config),
       ...placement(template.spec, worker),
       ...initContainers(worker, place),
       containers: [container(worker, place)],
@@ -176,8 +165,7 @@ function environment(
   return [
     { name: 'PACELINE_POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
     { name: workerConfigVariable, value: text },
-    secretVariable(natsPasswordVariable, config.natsPasswordSecret),
-    ...(nats.authority === null ? [] : [{ name: natsAuthorityVariable, value: literal(nats.authority) }]),
+    ...natsVariables(config, nats.authority),
   ]
 }
 

@@ -4,6 +4,7 @@
  */
 import { addWait } from '#algorithms/waitHistogram.ts'
 import { Scaling } from '#contracts/resources/modelDeployment.ts'
+import { mulberry32 } from '#test/simulate/random.ts'
 import type { DemandSample } from './observed.ts'
 import { decideScale, firstState, type ScaleInput, type ScaleState } from './scale.ts'
 
@@ -60,7 +61,7 @@ class Model {
 
   constructor(load: Load) {
     this.#load = load
-    this.#random = randomOf(load.seed ?? 1)
+    this.#random = mulberry32(load.seed ?? 1)
     for (let i = 0; i < (load.startReplicas ?? 1); i++) this.#workers.push({ readyAt: 0, running: [] })
     this.#samples = [newSample(0, 0)]
   }
@@ -137,15 +138,4 @@ class Model {
 
 function newSample(at: number, waiting: number): Sample {
   return { at, waiting, offered: 0, met: 0, waits: [] }
-}
-
-/** mulberry32: the same seed, the same course. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
 }
