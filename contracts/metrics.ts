@@ -79,10 +79,16 @@ export const workerMetrics = {
   draftRounds: vllm('spec_decode_num_drafts_total', 'counter', 'Verify steps that carried a draft.'),
   draftTokens: vllm('spec_decode_num_draft_tokens_total', 'counter', 'Tokens drafted.'),
   acceptedTokens: vllm('spec_decode_num_accepted_tokens_total', 'counter', 'Drafted tokens accepted.'),
+  proposersDropped: define({
+    name: 'paceline_worker_proposers_dropped_total',
+    kind: 'counter',
+    help: 'Proposers of draft tokens that failed and are not asked again, by method.',
+    labels: [...engineLabels, 'method'],
+  }),
   stepSeconds: define({
     name: 'paceline_worker_step_seconds',
     kind: 'histogram',
-    help: 'One engine step, by phase (plan, decode, sample, emit).',
+    help: 'One engine step, by phase: plan, draft, control (choosing how much to draft), decode, sample, emit.',
     labels: [...engineLabels, 'phase'],
     buckets: [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
   }),

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { DeploymentName, Revision, WorkerId } from './ids.ts'
-import { ModelDeploymentSpec } from './resources/modelDeployment.ts'
+import { ModelDeploymentSpec, Speculation } from './resources/modelDeployment.ts'
 
 export const WorkerConfig = z.strictObject({
   worker: WorkerId,
@@ -13,8 +13,12 @@ export const WorkerConfig = z.strictObject({
   /** The verified model file on this machine; null for the simulated engine. */
   modelPath: z.string().nullable(),
   modelSha256: z.string().nullable(),
+  /** The verified draft model on this machine; null where the pair has none. */
+  draftPath: z.string().nullable().default(null),
   engine: ModelDeploymentSpec.shape.engine,
   kvCacheType: z.enum(['auto', 'f16', 'bf16', 'q8_0']),
+  /** At the start; the pair's record says what holds later (`ModelRecord`). */
+  speculation: Speculation.prefault({}),
   slo: ModelDeploymentSpec.shape.slo,
   nats: z.strictObject({ url: z.string(), user: z.string() }),
   /** Loopback port for `/metrics` and health; 0 lets the system choose, and the registration says which. */

@@ -9,19 +9,21 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import type { DispatchId } from '#contracts/ids.ts'
-import type { Cancel, Outcome } from '#contracts/messages.ts'
+import type { Cancel } from '#contracts/messages.ts'
 import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
-import { advance, loseCells } from './core/sequence.ts'
+import { advance, generatedCount, loseCells } from './core/sequence.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
-import type { Choice, GenerateRequest, Job, JobEnd } from './job.ts'
+import type { Choice, GenerateRequest, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
 import type { Meter } from './meter.ts'
-import type { BatchSpan, DecodeResult, ModelRunner } from './modelRunner.ts'
+import type { DecodeResult, ModelRunner } from './modelRunner.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pace } from './pace.ts'
 import type { Placement } from './placement.ts'
+import { type Chains, type Judged, noChains, type Speculation } from './speculation.ts'
+import { batchSpan, shapeOf, type Span } from './step.ts'
 
 export interface EngineOptions {
   readonly runner: ModelRunner
@@ -33,10 +35,9 @@ export interface EngineOptions {
   readonly embeddings: EmbeddingQueue
   readonly pace: Pace
   readonly meter: Meter
+  readonly speculation: Speculation
   /** Prompt tokens of one step while other sequences run. */
   readonly chunkTokensMax: number
-  /** Draft tokens per running sequence, where the runner can draft. */
-  readonly draftTokens: number
   readonly idleWork?: IdleWork
 }
 
@@ -59,9 +60,9 @@ const overrunPauseMs = 5_000
 /** Prompt tokens of one step while nothing else runs: one micro-batch of llama.cpp; more would only delay who comes next. */
 const idleChunkTokensMax = 512
 
-interface Span extends SpanPlan {
-  readonly choice: Choice
-  readonly draftTokens: readonly number[]
+/** What became of one sequence in a step. */
+interface Verdict extends Judged {
+  readonly gained: number
 }
 
 type StepResult = DecodeResult | { readonly kind: 'failed'; readonly failure: Failure }
@@ -120,7 +121,9 @@ export class Engine {
     let isHolding = false
     while (!this.#isStopped) {
       if (isHolding) await this.#breathe()
-      const step = this.#draft(this.#plan())
+      const plans = this.#plan()
+      const drafting = this.#draft(plans)
+      const step = this.#spansOf(plans, drafting instanceof Promise ? await drafting : drafting)
       const isBrief = this.#isBrief(step)
       if (isBrief && !isHolding) await this.#breathe()
       isHolding = isBrief
@@ -176,8 +179,6 @@ export class Engine {
       batchTokensMax: runner.batchTokensMax,
       chunkTokensMax: this.#o.chunkTokensMax,
       idleChunkTokensMax: Math.max(idleChunkTokensMax, this.#o.chunkTokensMax),
-      contextTokensMax: runner.info.contextTokensMax,
-      draftTokens: runner.draft === undefined ? 0 : this.#o.draftTokens,
     })
     if (spans.length > 0) meter.phase('plan', clock.now() - startedAt)
     return spans
@@ -187,16 +188,32 @@ export class Engine {
     for (const job of this.#o.jobs.sweep(this.#o.clock.now())) this.#untold.add(job)
   }
 
-  #draft(plans: readonly SpanPlan[]): Span[] {
-    const { jobs, runner } = this.#o
-    const spans = plans.map((plan) => ({ ...plan, choice: jobs.choiceIn(plan.slot), draftTokens: [] as number[] }))
-    const drafting = spans.filter((span) => span.draft > 0)
-    if (drafting.length === 0 || runner.draft === undefined) return spans
-    const proposed = runner.draft(
-      drafting.map(({ slot, choice, draft }) => ({ slot, history: choice.sequence.tokens, count: draft })),
-    )
-    for (const [i, span] of drafting.entries()) span.draftTokens = proposed[i] ?? []
-    return spans
+  /** What to verify behind the last tokens of the running sequences, in the rows that the plan has left. */
+  #draft(plans: readonly SpanPlan[]): Chains | Promise<Chains> {
+    const { jobs, runner, speculation } = this.#o
+    if (!speculation.isOn) return noChains
+    const running = plans.filter(({ count, samples }) => count === 1 && samples)
+    const choices = running.map(({ slot }) => jobs.choiceIn(slot)).filter(({ job }) => job.end === null)
+    const tokens = plans.reduce((sum, { count }) => sum + count, 0)
+    const candidates = choices.map(({ sequence, job }) => ({
+      key: sequence.number,
+      tokens: sequence.tokens,
+      room: Math.min(
+        runner.info.contextTokensMax - sequence.tokens.length,
+        job.request.tokensMax - generatedCount(sequence) - 1,
+      ),
+    }))
+    return speculation.draft(candidates, {
+      promptTokens: tokens - running.length,
+      rowsMax: runner.batchTokensMax - tokens,
+    })
+  }
+
+  #spansOf(plans: readonly SpanPlan[], chains: Chains): Span[] {
+    return plans.map((plan) => {
+      const choice = this.#o.jobs.choiceIn(plan.slot)
+      return { ...plan, choice, draftTokens: chains.get(choice.sequence.number) ?? [] }
+    })
   }
 
   /** A `Failure` of the runner is a result like any other. */
@@ -218,6 +235,7 @@ export class Engine {
   }
 
   #commit(step: readonly Span[], result: StepResult): void {
+    if (result.kind !== 'decoded') this.#o.speculation.abandon()
     switch (result.kind) {
       case 'decoded':
         return this.#commitRows(step, result.decodeMs)
@@ -234,18 +252,22 @@ export class Engine {
   }
 
   #commitRows(step: readonly Span[], decodeMs: number): void {
-    const { clock, meter, pace } = this.#o
+    const { clock, meter, pace, speculation } = this.#o
     const decodedAt = clock.now()
     const shape = shapeOf(step)
+    const judged: Judged[] = []
     let row = 0
     let gained = 0
     let draftAccepted = 0
     for (const span of step) {
-      const tokens = this.#commitSpan(span, row)
-      gained += tokens
-      if (span.draftTokens.length > 0) draftAccepted += Math.max(0, tokens - 1)
+      const verdict = this.#commitSpan(span, row)
       if (span.samples) row += 1 + span.draftTokens.length
+      if (verdict === null) continue
+      gained += verdict.gained
+      draftAccepted += verdict.accepted
+      judged.push(verdict)
     }
+    speculation.settle(judged, decodeMs)
     const now = clock.now()
     pace.stepped({ ...shape, decodeMs, gained, draftAccepted }, now)
     meter.step(shape.rows + shape.promptTokens)
@@ -253,44 +275,44 @@ export class Engine {
     meter.phase('sample', now - decodedAt)
   }
 
-  /** How many tokens the sequence gained. */
-  #commitSpan(span: Span, firstRow: number): number {
+  /** What the sequence gained; null where it gained nothing. */
+  #commitSpan(span: Span, firstRow: number): Verdict | null {
     const { choice, slot, draftTokens } = span
     if (choice.job.end !== null) {
       this.#o.runner.truncate(slot, choice.sequence.computed)
-      return 0
+      return null
     }
     advance(choice.sequence, span.count)
-    if (!span.samples) return 0
-    const gained = this.#verify(span, firstRow)
+    if (!span.samples) return null
+    const verdict = this.#verify(span, firstRow)
     // Cells of drafts that were not accepted; the row after the last accepted one has no cell yet.
     if (draftTokens.length > 0) this.#o.runner.truncate(slot, choice.sequence.computed)
-    if (gained > 0) this.#gained(choice, gained)
-    return gained
+    if (verdict !== null) this.#gained(choice, verdict.gained)
+    return verdict
   }
 
   /** Chooses a token for each row as if there had been no draft, and goes on while the draft had guessed it: lossless. */
-  #verify({ choice, draftTokens }: Span, firstRow: number): number {
-    const { runner, meter } = this.#o
+  #verify({ choice, draftTokens }: Span, firstRow: number): Verdict | null {
+    const { runner } = this.#o
+    let gained = 0
     let accepted = 0
     try {
       for (;;) {
-        const token = choice.choose(runner.logits(firstRow + accepted))
-        if (choice.finish !== null || token !== draftTokens[accepted]) break
+        const token = choice.choose(runner.logits(firstRow + gained))
+        const isGuessed = token === draftTokens[gained]
+        gained += 1
+        if (isGuessed) accepted += 1
+        if (choice.finish !== null || !isGuessed) break
         advance(choice.sequence, 1)
-        accepted += 1
       }
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure
       choice.job.end = { kind: 'failed', failure }
-      return 0
+      return null
     }
-    if (draftTokens.length > 0) {
-      choice.job.draftTokens += draftTokens.length
-      choice.job.acceptedTokens += accepted
-      meter.drafted({ drafted: draftTokens.length, accepted })
-    }
-    return 1 + accepted
+    choice.job.draftTokens += draftTokens.length
+    choice.job.acceptedTokens += accepted
+    return { key: choice.sequence.number, gained, accepted, judged: Math.min(gained, draftTokens.length) }
   }
 
   #gained(choice: Choice, tokens: number): void {
@@ -316,6 +338,8 @@ export class Engine {
   }
 
   #makeRoom(step: readonly Span[]): void {
+    // Drafts give way before sequences do.
+    if (step.some(({ draftTokens }) => draftTokens.length > 0)) return this.#o.speculation.pause()
     if (this.#o.jobs.preemptYoungest() !== null) return
     for (const { choice } of step) {
       const message = `the KV cache has no room for one sequence of ${choice.sequence.tokens.length} tokens`
@@ -350,50 +374,8 @@ export class Engine {
       if (deltas.length > 0) outbox.delta(job.request.id, deltas)
       return
     }
-    outbox.final(job.request.id, deltas, outcomeOf(job, job.end, now))
+    outbox.final(job.request.id, deltas, job.outcome(job.end, now))
     meter.ended(job, now)
     job[Symbol.dispose]()
-  }
-}
-
-function batchSpan({ position, count, slot, choice, draftTokens, samples }: Span): BatchSpan {
-  const known = choice.sequence.tokens.slice(position, position + count)
-  return {
-    slot,
-    position,
-    tokens: draftTokens.length === 0 ? known : [...known, ...draftTokens],
-    logitsForLast: samples ? 1 + draftTokens.length : 0,
-  }
-}
-
-/** What a step looks like to the cost curve: rows that generate, prompt tokens beside them, mean context. */
-function shapeOf(step: readonly Span[]): {
-  rows: number
-  promptTokens: number
-  contextTokens: number
-  draftRounds: number
-} {
-  let rows = 0
-  let promptTokens = 0
-  let cells = 0
-  for (const { count, position, draftTokens } of step) {
-    if (count === 1) rows += 1 + draftTokens.length
-    else promptTokens += count
-    cells += position + count
-  }
-  const draftRounds = step.filter((span) => span.draftTokens.length > 0).length
-  return { rows, promptTokens, contextTokens: cells / step.length, draftRounds }
-}
-
-function outcomeOf(job: Job, jobEnd: JobEnd, now: number): Outcome {
-  switch (jobEnd.kind) {
-    case 'completed':
-      return { kind: 'completed', usage: job.usage(now) }
-    case 'cancelled':
-      return { kind: 'cancelled', usage: job.usage(now) }
-    case 'failed':
-      return { kind: 'failed', failure: jobEnd.failure.toMessage() }
-    default:
-      return jobEnd satisfies never
   }
 }

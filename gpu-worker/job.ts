@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import type { Failure } from '#contracts/failure.ts'
 import type { DispatchId, RouterId, TenantId } from '#contracts/ids.ts'
-import type { Cancel, ChoiceDelta, FinishReason, TokenLogprob, Usage } from '#contracts/messages.ts'
+import type { Cancel, ChoiceDelta, FinishReason, Outcome, TokenLogprob, Usage } from '#contracts/messages.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import { createSampler, type Sampled, type Sampler } from './core/sampling/sampler.ts'
 import { appendToken, createSequence, generatedCount, type Sequence } from './core/sequence.ts'
@@ -92,6 +92,19 @@ export class Job {
       waitMs: (startedAt ?? now) - acceptedAt,
       promptMs: startedAt === null ? 0 : (firstTokenAt ?? now) - startedAt,
       generationMs: firstTokenAt === null ? 0 : (lastTokenAt ?? firstTokenAt) - firstTokenAt,
+    }
+  }
+
+  outcome(end: JobEnd, now: number): Outcome {
+    switch (end.kind) {
+      case 'completed':
+        return { kind: 'completed', usage: this.usage(now) }
+      case 'cancelled':
+        return { kind: 'cancelled', usage: this.usage(now) }
+      case 'failed':
+        return { kind: 'failed', failure: end.failure.toMessage() }
+      default:
+        return end satisfies never
     }
   }
 

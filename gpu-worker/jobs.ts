@@ -23,6 +23,8 @@ export interface JobsOptions {
   readonly meter: Meter
   /** Slots or waiting requests have changed. */
   readonly onChange: () => void
+  /** A sequence has ended or lost its cells. */
+  readonly onLeft: (number: number) => void
 }
 
 /** Copying cells out and in again, at the measured 13 GB/s each way. */
@@ -124,6 +126,7 @@ export class Jobs {
     const index = this.#waiting.indexOf(choice)
     if (index >= 0) this.#waiting.splice(index, 1)
     this.#choices.delete(sequence.number)
+    this.#o.onLeft(sequence.number)
     end(sequence)
   }
 
@@ -162,12 +165,13 @@ export class Jobs {
 
   /** Unified layout: the cache is full. The youngest sequence gives its cells back; null where only one is left. */
   preemptYoungest(): Choice | null {
-    const { placement, meter } = this.#o
+    const { placement, meter, onLeft } = this.#o
     this.#cellsMax = placement.slots.cellsUsed
     const victim = chooseVictim(placement.views())
     if (victim === null) return null
     const choice = this.choiceIn(victim)
     placement.preempt(choice.sequence)
+    onLeft(choice.sequence.number)
     this.#enqueue(choice)
     meter.preempted()
     return choice

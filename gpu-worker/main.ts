@@ -10,6 +10,7 @@ import { connectBus } from '#runtime/nats.ts'
 import { onShutdown } from '#runtime/shutdown.ts'
 import { version } from '#runtime/version.ts'
 import { printable, readConfig, type WorkerSettings } from './config.ts'
+import { createProposers } from './createProposers.ts'
 import { createRunner } from './createRunner.ts'
 import { createMeasurementStore } from './measurementStore.ts'
 import { createWorker, type Worker } from './worker.ts'
@@ -65,6 +66,7 @@ async function open(
     bus,
     clock,
     runner,
+    proposers: createProposers(config),
     log,
     metrics,
     config,

@@ -3,11 +3,12 @@
  */
 import type { workerMetrics } from '#contracts/metrics.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import type { ProposerMethod } from './core/speculation/proposer.ts'
 import type { Job } from './job.ts'
 import type { RunnerInfo } from './modelRunner.ts'
 
 export type WorkerMetrics = Metrics<typeof workerMetrics>
-export type Phase = 'plan' | 'decode' | 'sample' | 'emit'
+export type Phase = 'plan' | 'draft' | 'control' | 'decode' | 'sample' | 'emit'
 
 export interface Gauges {
   readonly running: number
@@ -29,6 +30,8 @@ export class Meter {
     const phase = (name: Phase) => ({ ...labels, phase: name })
     this.#phaseLabels = {
       plan: phase('plan'),
+      draft: phase('draft'),
+      control: phase('control'),
       decode: phase('decode'),
       sample: phase('sample'),
       emit: phase('emit'),
@@ -68,10 +71,14 @@ export class Meter {
     this.#metrics.iterationTokens.observe(this.#labels, rows)
   }
 
-  drafted(round: { readonly drafted: number; readonly accepted: number }): void {
+  drafted(round: { readonly method: ProposerMethod; readonly drafted: number; readonly accepted: number }): void {
     this.#metrics.draftRounds.inc(this.#labels)
     this.#metrics.draftTokens.inc(this.#labels, round.drafted)
     this.#metrics.acceptedTokens.inc(this.#labels, round.accepted)
+  }
+
+  proposerDropped(method: ProposerMethod): void {
+    this.#metrics.proposersDropped.inc({ ...this.#labels, method })
   }
 
   preempted(): void {

@@ -94,9 +94,6 @@ export interface ModelRunner extends AsyncDisposable {
   /** Bytes `saveSequence` would return now. */
   sequenceBytes(slot: Slot): number
 
-  /** Proposes up to `count` next tokens for each slot, where this runner can draft by itself (simulated only, for now). */
-  draft?(requests: readonly { slot: Slot; history: readonly number[]; count: number }[]): number[][]
-
   /** L2-normalised mean-pooled (or as the model declares) embedding of each input. */
   embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]>
 

@@ -7,15 +7,17 @@ import { DeploymentName, DispatchId, RequestId, Revision, RouterId, TenantId, Wo
 import { workerMetrics } from '#contracts/metrics.ts'
 import { type Dispatch, type RequestEvent, StepFrame, WorkerReport } from '#contracts/messages.ts'
 import { Assembler, parsePart, split } from '#contracts/parts.ts'
-import { SimulatedSettings } from '#contracts/resources/modelDeployment.ts'
+import { SimulatedSettings, type Speculation } from '#contracts/resources/modelDeployment.ts'
 import { samplingDefaults } from '#contracts/sampling.ts'
 import { subjects, type WorkerInboxKind } from '#contracts/subjects.ts'
 import { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
-import { silentLog } from '#runtime/log.ts'
+import { type Log, silentLog } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { createFakeClock, type FakeClock, type ProcessClock } from '#test/simulate/fakeClock.ts'
+import type { Proposer } from './core/speculation/proposer.ts'
+import { createProposers } from './createProposers.ts'
 import { type MeasurementStore, noMeasurements } from './measurementStore.ts'
 import type { BatchSpan, ModelRunner } from './modelRunner.ts'
 import { createSimulatedRunner } from './simulated/simulatedRunner.ts'
@@ -85,6 +87,10 @@ export interface StandOptions {
   readonly embeddings?: boolean
   readonly reproducible?: boolean
   readonly simulated?: Partial<SimulatedSettings>
+  readonly speculation?: Partial<Speculation>
+  /** Beside the simulated draft, which is there where `simulated.draftTokens` is over 0. */
+  readonly proposers?: readonly Proposer[]
+  readonly log?: Log
   readonly store?: MeasurementStore
   /** Looks at, or changes, what the engine asks of the runner. */
   readonly wrap?: (runner: ModelRunner) => ModelRunner
@@ -119,7 +125,8 @@ export class Stand {
       bus: this.bus,
       clock: this.process,
       runner: this.runner,
-      log: silentLog,
+      proposers: [...createProposers(config), ...(options.proposers ?? [])],
+      log: options.log ?? silentLog,
       metrics: this.metrics,
       config,
       hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
@@ -232,6 +239,7 @@ function configOf(options: StandOptions, simulated: SimulatedSettings): WorkerCo
       simulated,
     },
     kvCacheType: 'auto',
+    speculation: { controller: 'fixed', ...options.speculation },
     slo: { ttftMs: 1_000, tpotMs: 100 },
     nats: { url: 'nats://stub', user: 'worker' },
     metricsPort: 0,

@@ -14,6 +14,8 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
 import type { ChatTemplate } from './chat/template.ts'
+import { createFixedController } from './core/speculation/fixed.ts'
+import type { Proposer } from './core/speculation/proposer.ts'
 import { EmbeddingQueue } from './embeddingQueue.ts'
 import { Engine } from './engine.ts'
 import { MeasurementWork } from './idleWork.ts'
@@ -28,11 +30,13 @@ import { Placement } from './placement.ts'
 import { PrefixCache } from './prefixCache.ts'
 import { createPrepare, openTemplate } from './prepare.ts'
 import { Reporter, type WorkerState } from './report.ts'
+import { Speculation } from './speculation.ts'
 
 export interface WorkerOptions {
   readonly bus: Bus
   readonly clock: Clock
   readonly runner: ModelRunner
+  readonly proposers: readonly Proposer[]
   readonly log: Log
   readonly metrics: WorkerMetrics
   readonly config: WorkerConfig
@@ -74,6 +78,7 @@ class AssembledWorker implements Worker {
   readonly #cache: PrefixCache
   readonly #placement: Placement
   readonly #pace: Pace
+  readonly #speculation: Speculation
   readonly #jobs: Jobs
   readonly #embeddings: EmbeddingQueue
   readonly #measurements: MeasurementWork
@@ -105,7 +110,17 @@ class AssembledWorker implements Worker {
       now: clock.now(),
     })
     const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
-    this.#jobs = new Jobs({ ...shared, onChange })
+    this.#speculation = new Speculation({
+      clock,
+      log,
+      meter: this.#meter,
+      proposers: options.proposers,
+      settings: config.speculation,
+      createController: () => createFixedController(),
+      vocabularySize: runner.info.vocabularySize,
+      onChange: () => this.#reporter.register(),
+    })
+    this.#jobs = new Jobs({ ...shared, onChange, onLeft: (key) => this.#speculation.forget(key) })
     this.#embeddings = new EmbeddingQueue({
       runner,
       clock,
@@ -131,7 +146,7 @@ class AssembledWorker implements Worker {
       jobs: this.#jobs,
       embeddings: this.#embeddings,
       chunkTokensMax: config.engine.promptChunkTokensMax,
-      draftTokens: config.engine.simulated?.draftTokens ?? 0,
+      speculation: this.#speculation,
       idleWork: this.#measurements,
     })
     this.#inbox = this.#createInbox()

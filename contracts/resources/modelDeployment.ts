@@ -63,7 +63,7 @@ const Compression = z.strictObject({
     .describe('Weights below the published file.'),
 })
 
-const Speculation = z.strictObject({
+export const Speculation = z.strictObject({
   method: z
     .enum(['auto', 'off', 'draft', 'ngram', 'trigram'], { error: quoteOff })
     .default('auto')
@@ -76,6 +76,8 @@ const Speculation = z.strictObject({
     .default('goodput')
     .describe('Who chooses how many: by measured cost and acceptance, always `draftTokensMax`, or by confidence.'),
 })
+
+export type Speculation = z.infer<typeof Speculation>
 
 const Expert = z.strictObject({
   name: z

@@ -6,8 +6,6 @@ const limits: SpanLimits = {
   batchTokensMax: 2_048,
   chunkTokensMax: 256,
   idleChunkTokensMax: 512,
-  contextTokensMax: 2_048,
-  draftTokens: 0,
 }
 const running = (slot: number, length = 100): SlotView => ({ slot, number: slot, computed: length - 1, length })
 const prompt = (slot: number, length: number, number = slot): SlotView => ({ slot, number, computed: 0, length })
@@ -72,12 +70,6 @@ test('the oldest prompt gets half of the chunk however many short ones come afte
     [2, 0, 100, true],
     [3, 0, 28, false],
   ])
-})
-
-test('drafts are equal for all and bounded by the fullest context', () => {
-  const full = running(1, limits.contextTokensMax - 2)
-  const spans = planSpans([running(0), full, prompt(2, 50)], { ...limits, draftTokens: 8 })
-  expect(spans.map((span) => span.draft)).toEqual([2, 2, 0])
 })
 
 const arbitraryViews = fc

@@ -1,8 +1,7 @@
 /**
  * What the next step computes: pure decisions over a view of the slots.
  *
- * `planSpans`: every running sequence gets its one token (and equal numbers of drafts), and prompts share what is left of the
- * step. While anything runs, prompts get at most `promptChunkTokensMax` tokens together, so that no running stream waits longer
+ * `planSpans`: every running sequence gets its one token, prompts share what is left of the step, and drafts may fill the rest. While anything runs, prompts get at most `promptChunkTokensMax` tokens together, so that no running stream waits longer
  * than one chunk; while nothing runs, a whole micro-batch. The oldest prompt gets half (it always moves on), the shortest remaining
  * ones the rest (a short question does not wait behind a long document).
  *
@@ -29,8 +28,6 @@ export interface SpanPlan {
   readonly position: number
   /** Known tokens to compute in this step. */
   readonly count: number
-  /** Draft tokens to append and verify. */
-  readonly draft: number
   /** Does the last known token's row choose a new one? */
   readonly samples: boolean
 }
@@ -41,38 +38,24 @@ export interface SpanLimits {
   readonly chunkTokensMax: number
   /** Prompt tokens of a step while nothing runs. */
   readonly idleChunkTokensMax: number
-  readonly contextTokensMax: number
-  /** Draft tokens wanted for each running sequence. */
-  readonly draftTokens: number
 }
 
 export function planSpans(views: readonly SlotView[], limits: SpanLimits): SpanPlan[] {
   const running = views.filter((view) => view.length - view.computed === 1)
   const prompts = views.filter((view) => view.length - view.computed > 1)
-  const draft = draftLength(running, limits)
-  const rows = running.length * (1 + draft)
-  const room = limits.batchTokensMax - rows
-  assert(room >= 0, `${rows} rows in a batch of ${limits.batchTokensMax}`)
+  const room = limits.batchTokensMax - running.length
+  assert(room >= 0, `${running.length} rows in a batch of ${limits.batchTokensMax}`)
   const budget = Math.min(room, running.length > 0 ? limits.chunkTokensMax : limits.idleChunkTokensMax)
   const shares = sharePrompts(prompts, budget)
-  const spans = running.map((view) => ({ slot: view.slot, position: view.computed, count: 1, draft, samples: true }))
+  const spans = running.map((view) => ({ slot: view.slot, position: view.computed, count: 1, samples: true }))
   for (const [view, count] of shares)
     spans.push({
       slot: view.slot,
       position: view.computed,
       count,
-      draft: 0,
       samples: view.computed + count === view.length,
     })
   return spans.sort((a, b) => a.slot - b.slot)
-}
-
-/** Equal for all, because unequal counts fall apart into micro-batches; so the fullest context decides. */
-function draftLength(running: readonly SlotView[], limits: SpanLimits): number {
-  if (running.length === 0 || limits.draftTokens === 0) return 0
-  const room = Math.min(...running.map((view) => limits.contextTokensMax - view.length))
-  const share = Math.floor(limits.batchTokensMax / running.length) - 1
-  return Math.max(0, Math.min(limits.draftTokens, room, share))
 }
 
 function sharePrompts(prompts: readonly SlotView[], budget: number): Map<SlotView, number> {

@@ -72,21 +72,6 @@ test('it ends only after " the end."', async () => {
   expect(best.map((token) => endOfGeneration.includes(token))).toEqual([false, false, false, true])
 })
 
-test('with acceptance 1 a draft is what greedy decoding then says', async () => {
-  const subject = runner()
-  const [drafted = []] = subject.draft?.([{ slot: 0, history: [260, 261], count: 8 }]) ?? []
-  await subject.decode([{ slot: 0, position: 0, tokens: [260, 261, ...drafted], logitsForLast: 9 }])
-  expect(drafted.map((_, row) => argmax(subject.logits(row)))).toEqual(drafted)
-})
-
-test('the share of right drafts is the acceptance that was set', () => {
-  const certain = runner().draft?.([{ slot: 0, history: [300], count: 1 }])
-  const subject = runner({ acceptance: 0.7 })
-  const drafts = Array.from({ length: 2_000 }, () => subject.draft?.([{ slot: 0, history: [300], count: 1 }]))
-  const right = drafts.filter((draft) => draft?.[0]?.[0] === certain?.[0]?.[0]).length
-  expect(right / 2_000).toBeCloseTo(0.7, 1)
-})
-
 const always = (kind: Fault['kind'], amount = 1): Partial<SimulatedRunnerOptions> => ({
   faults: [{ kind, probability: 1, amount }],
 })

@@ -18,10 +18,10 @@ import {
   type RunnerInfo,
   type Slot,
 } from '../modelRunner.ts'
-import { Cells, fillWindow } from './cells.ts'
+import { Cells } from './cells.ts'
 import { embedTokens } from './embedding.ts'
-import { type FaultPlan, planFaults, type StepFaults, uniform } from './faults.ts'
-import { createLanguageModel, mix, windowLength } from './languageModel.ts'
+import { type FaultPlan, planFaults, type StepFaults } from './faults.ts'
+import { createLanguageModel, windowLength } from './languageModel.ts'
 import * as vocabulary from './vocabulary.ts'
 
 export type SimulatedRunnerOptions = SimulatedSettings & {
@@ -54,10 +54,8 @@ class SimulatedRunner implements ModelRunner {
   readonly #cells: Cells
   readonly #model
   readonly #faults: FaultPlan
-  readonly #nextDraft: () => number
   readonly #immediate: (action: () => void) => void
   readonly #rows: Float32Array[] = []
-  readonly #draftWindow = new Int32Array(windowLength)
   #windows = new Int32Array(64 * windowLength)
   #rowCount = 0
   #rowsFilled: boolean[] = []
@@ -73,7 +71,6 @@ class SimulatedRunner implements ModelRunner {
     this.#cells = new Cells({ ...options, cellsMax: options.cellsMax ?? options.slots * options.contextTokensMax })
     this.#model = createLanguageModel(options.seed)
     this.#faults = planFaults(options.faults, options.seed)
-    this.#nextDraft = uniform(mix(options.seed, 0xd4af))
     this.#immediate = options.immediate ?? ((action) => void afterPendingEvents(action))
   }
 
@@ -216,23 +213,6 @@ class SimulatedRunner implements ModelRunner {
     return this.#cells.bytes(slot)
   }
 
-  /** The greedy continuation, each token right with the chance `acceptance`. */
-  draft(requests: readonly { slot: Slot; history: readonly number[]; count: number }[]): number[][] {
-    this.#assertOpen()
-    return requests.map(({ history, count }) => {
-      const tokens = history.slice(-windowLength)
-      const drafted: number[] = []
-      while (drafted.length < count) {
-        fillWindow(tokens, tokens.length, this.#draftWindow, 0)
-        const best = this.#model.best(this.#draftWindow, 0)
-        const token = this.#nextDraft() < this.#options.acceptance ? best : otherWord(best)
-        drafted.push(token)
-        tokens.push(token)
-      }
-      return drafted
-    })
-  }
-
   async embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]> {
     this.#assertOpen()
     const { clock, promptTokensPerSecond, stepMs } = this.#options
@@ -289,9 +269,4 @@ function infoOf(options: SimulatedRunnerOptions): RunnerInfo {
 
 function assertToken(token: number): void {
   assert(Number.isInteger(token) && token >= 0 && token < vocabulary.vocabularySize, `token ${token}`)
-}
-
-/** Any word but `token`; where that is no word, the first one is always another. */
-function otherWord(token: number): number {
-  return token === vocabulary.firstWord ? token + 1 : vocabulary.firstWord
 }

@@ -5,6 +5,7 @@ import { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
+import { createProposers } from '../../gpu-worker/createProposers.ts'
 import { noMeasurements } from '../../gpu-worker/measurementStore.ts'
 import { createSimulatedRunner } from '../../gpu-worker/simulated/simulatedRunner.ts'
 import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
@@ -56,6 +57,7 @@ export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
     bus,
     clock,
     runner,
+    proposers: createProposers(config),
     log: silentLog,
     metrics,
     config,

@@ -1,0 +1,51 @@
+/**
+ * What the engine makes of a proposal before it verifies it: is it what was asked for at all, and which chain of it is verified
+ * where trees cannot be. Pure.
+ */
+import type { Proposal, ProposalRequest, ProposerMethod } from './proposer.ts'
+import { root, type TokenTree } from './tokenTree.ts'
+
+/** The path that follows the first child at each node, among the first `nodes` nodes. */
+export function mainPath(tree: TokenTree, nodes: number): number[] {
+  const path: number[] = []
+  let end: number = root
+  for (let i = 0; i < Math.min(nodes, tree.tokens.length); i++) {
+    const token = tree.tokens[i]
+    if (tree.parents[i] !== end || token === undefined) continue
+    path.push(token)
+    end = i
+  }
+  return path
+}
+
+/** Why these proposals are no answer to these requests; null where they are one. */
+export function faultOf(
+  proposals: readonly Proposal[],
+  requests: readonly ProposalRequest[],
+  known: { readonly method: ProposerMethod; readonly vocabularySize: number },
+): string | null {
+  if (proposals.length !== requests.length) return `${proposals.length} proposals for ${requests.length} sequences`
+  for (const [i, request] of requests.entries()) {
+    const fault = faultOfOne(proposals[i], request, known)
+    if (fault !== null) return `sequence ${request.key}: ${fault}`
+  }
+  return null
+}
+
+function faultOfOne(
+  proposal: Proposal | undefined,
+  { key, tokensMax }: ProposalRequest,
+  { method, vocabularySize }: { readonly method: ProposerMethod; readonly vocabularySize: number },
+): string | null {
+  if (proposal?.key !== key || proposal.method !== method) return 'the answer is about another one'
+  const { tree, confidence } = proposal
+  const { tokens, parents } = tree
+  if (tokens.length > tokensMax) return `${tokens.length} tokens where at most ${tokensMax} were asked for`
+  if (parents.length !== tokens.length || confidence.length !== tokens.length)
+    return `${tokens.length} tokens with ${parents.length} parents and ${confidence.length} confidences`
+  const isToken = (token: number) => Number.isInteger(token) && token >= 0 && token < vocabularySize
+  const stranger = tokens.find((token) => !isToken(token))
+  if (stranger !== undefined) return `token ${stranger} of a vocabulary of ${vocabularySize}`
+  const isParent = (parent: number, i: number) => Number.isInteger(parent) && parent >= root && parent < i
+  return parents.every(isParent) ? null : 'a node stands before its parent'
+}

@@ -1,0 +1,247 @@
+/**
+ * Speculation in the steps of one engine: asks the controller whom to draft for, the proposers for tokens, and tells the controller
+ * what came of it. Sole owner of controller, proposers and what was drafted for the step that runs.
+ *
+ * Lossless whatever it proposes, because the engine chooses every token as if there had been no draft. So nothing in here may end
+ * a request: a proposer that fails or answers nonsense is dropped for the rest of this worker's life and everything goes on
+ * without it. While speculation is off or nobody can propose, a step costs one comparison.
+ */
+import assert from 'node:assert/strict'
+import type { Speculation as SpeculationSpec } from '#contracts/resources/modelDeployment.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { faultOf, mainPath } from './core/speculation/chain.ts'
+import type { Ask, RoundOutcome, SpeculationController, StepFacts } from './core/speculation/controller.ts'
+import type { Proposal, ProposalRequest, Proposer, ProposerMethod } from './core/speculation/proposer.ts'
+import type { Meter } from './meter.ts'
+
+/** A running sequence that may draft. */
+export interface Candidate {
+  readonly key: number
+  readonly tokens: readonly number[]
+  /** Tokens it may gain beyond the one that every step gives: limited by its context and its `max_tokens`. */
+  readonly room: number
+}
+
+/** Tokens to verify behind the sequence's last one, by its key; a sequence that is not in it runs without a draft. */
+export type Chains = ReadonlyMap<number, readonly number[]>
+
+/** What the verifier found in one chain. */
+export interface Judged {
+  readonly key: number
+  readonly accepted: number
+  /** Tokens of the chain that were looked at; fewer than it has where the sequence ended inside of it. */
+  readonly judged: number
+}
+
+export interface SpeculationOptions {
+  readonly proposers: readonly Proposer[]
+  readonly settings: SpeculationSpec
+  readonly createController: (settings: SpeculationSpec) => SpeculationController
+  readonly vocabularySize: number
+  readonly meter: Meter
+  readonly clock: Clock
+  readonly log: Log
+  /** A proposer was dropped, or the settings have changed. */
+  readonly onChange: () => void
+}
+
+/** The round of one sequence, from the ask to the verdict. */
+interface Round {
+  readonly method: ProposerMethod
+  readonly proposed: number
+  readonly chain: readonly number[]
+}
+
+export const noChains: Chains = new Map()
+/** Steps without drafts after one that found no cells for them. */
+const pauseSteps = 16
+/** Order of preference at equal worth: what knows most about the text first. */
+const preference: readonly ProposerMethod[] = ['draft', 'trigram', 'ngram', 'simulated']
+
+export class Speculation {
+  readonly #o: SpeculationOptions
+  readonly #proposers: Map<ProposerMethod, Proposer>
+  readonly #dropped = new Map<ProposerMethod, string>()
+  #settings: SpeculationSpec
+  #controller: SpeculationController
+  #methods: readonly ProposerMethod[] = []
+  /** Of the step that runs: sequences that were asked for. */
+  readonly #rounds = new Map<number, Round>()
+  #running: readonly number[] = []
+  #draftMs: Partial<Record<ProposerMethod, number>> = {}
+  #pausedSteps = 0
+
+  constructor(options: SpeculationOptions) {
+    this.#o = options
+    this.#proposers = new Map(options.proposers.map((proposer) => [proposer.method, proposer]))
+    this.#settings = options.settings
+    this.#controller = options.createController(options.settings)
+    this.#chooseMethods()
+  }
+
+  /** False: there is nothing to ask, and `draft` need not be called. */
+  get isOn(): boolean {
+    return this.#methods.length > 0
+  }
+
+  get settings(): SpeculationSpec {
+    return this.#settings
+  }
+
+  /** Who may propose now. */
+  get methods(): readonly ProposerMethod[] {
+    return this.#methods
+  }
+
+  /** Proposers that were given up, and why. */
+  get dropped(): ReadonlyMap<ProposerMethod, string> {
+    return this.#dropped
+  }
+
+  /** Takes effect with the next step. */
+  change(settings: SpeculationSpec): void {
+    const { createController, onChange } = this.#o
+    if (settings.controller !== this.#settings.controller) this.#controller = createController(settings)
+    this.#settings = settings
+    this.#chooseMethods()
+    onChange()
+  }
+
+  /** Chains for the coming step. Synchronous where no proposer computes elsewhere: then a step costs no turn of the event loop. */
+  draft(candidates: readonly Candidate[], step: StepFacts): Chains | Promise<Chains> {
+    const { clock, meter } = this.#o
+    this.abandon()
+    if (this.#pausedSteps > 0) {
+      this.#pausedSteps -= 1
+      return noChains
+    }
+    this.#running = candidates.map(({ key }) => key)
+    const startedAt = clock.now()
+    const running = candidates.map(({ key, tokens, room }) => ({
+      key,
+      contextTokens: tokens.length,
+      tokensMax: Math.max(0, Math.min(room, this.#settings.draftTokensMax)),
+      methods: this.#methods,
+    }))
+    const asks = this.#controller.asks(running, step)
+    meter.phase('control', clock.now() - startedAt)
+    if (asks.length === 0) return noChains
+    const choose = (proposals: readonly Proposal[]): Chains => {
+      const cuts = this.#controller.cuts(running, proposals, step)
+      return this.#chains(proposals, new Map(cuts.map(({ key, nodes }) => [key, nodes])), step.rowsMax)
+    }
+    const answers = this.#propose(asks, new Map(candidates.map((candidate) => [candidate.key, candidate])))
+    const isReady = answers.every((answer) => Array.isArray(answer))
+    return isReady ? choose(answers.flat()) : Promise.all(answers).then((lists) => choose(lists.flat()))
+  }
+
+  /** The step was decoded and judged. Sequences that ended before their rows were read are in neither list. */
+  settle(judged: readonly Judged[], decodeMs: number): void {
+    if (this.#running.length === 0) return
+    const { clock, meter } = this.#o
+    const startedAt = clock.now()
+    const rounds = judged.flatMap((verdict) => this.#outcomeOf(verdict) ?? [])
+    const plain = this.#running.filter((key) => !this.#rounds.has(key))
+    this.#controller.learn({ rounds, plain, draftMs: this.#draftMs, decodeMs })
+    this.abandon()
+    meter.phase('control', clock.now() - startedAt)
+  }
+
+  /** Nothing is learned from the step that was drafted for. */
+  abandon(): void {
+    this.#rounds.clear()
+    this.#running = []
+    this.#draftMs = {}
+  }
+
+  /** There were no cells for the drafts of a step: none are proposed for a while. */
+  pause(): void {
+    this.#pausedSteps = pauseSteps
+  }
+
+  /** The sequence has ended, or lost its place. */
+  forget(key: number): void {
+    this.#controller.forget(key)
+    for (const proposer of this.#proposers.values()) proposer.forget(key)
+  }
+
+  #chooseMethods(): void {
+    const { method } = this.#settings
+    const usable = preference.filter((name) => this.#proposers.has(name))
+    this.#methods = method === 'off' ? [] : usable.filter((name) => this.#isWanted(name))
+  }
+
+  /** The simulated draft stands for a draft model. */
+  #isWanted(name: ProposerMethod): boolean {
+    const { method } = this.#settings
+    return method === 'auto' || (name === 'simulated' ? method === 'draft' : method === name)
+  }
+
+  #propose(asks: readonly Ask[], candidates: ReadonlyMap<number, Candidate>): (Proposal[] | Promise<Proposal[]>)[] {
+    return [...Map.groupBy(asks, ({ method }) => method)].map(([method, asked]) => {
+      const requests = asked.map(({ key, tokensMax, depthMax }) => {
+        const candidate = candidates.get(key)
+        assert(candidate !== undefined, `the controller asks for sequence ${key}, which does not run`)
+        return { key, tokens: candidate.tokens, tokensMax, depthMax }
+      })
+      return this.#ask(method, requests)
+    })
+  }
+
+  #ask(method: ProposerMethod, requests: readonly ProposalRequest[]): Proposal[] | Promise<Proposal[]> {
+    const proposer = this.#proposers.get(method)
+    if (proposer === undefined) return []
+    const { clock } = this.#o
+    const startedAt = clock.now()
+    const take = (proposals: Proposal[]) => {
+      this.#draftMs[method] = clock.now() - startedAt
+      return this.#checked(method, proposals, requests)
+    }
+    const fail = (error: unknown) => this.#drop(method, error)
+    try {
+      const answer = proposer.propose(requests)
+      return Array.isArray(answer) ? take(answer) : answer.then(take).catch(fail)
+    } catch (error) {
+      return fail(error)
+    }
+  }
+
+  #checked(method: ProposerMethod, proposals: Proposal[], requests: readonly ProposalRequest[]): Proposal[] {
+    const { vocabularySize } = this.#o
+    const fault = faultOf(proposals, requests, { method, vocabularySize })
+    return fault === null ? proposals : this.#drop(method, new Error(`the proposer answered nonsense: ${fault}`))
+  }
+
+  /** Without it from now on. Whatever it threw: a draft is never worth a request. */
+  #drop(method: ProposerMethod, error: unknown): [] {
+    const { log, meter, onChange } = this.#o
+    log.error({ error, method }, 'a proposer of draft tokens failed and is not asked again')
+    meter.proposerDropped(method)
+    this.#proposers.delete(method)
+    this.#dropped.set(method, error instanceof Error ? error.message : String(error))
+    this.#chooseMethods()
+    onChange()
+    return []
+  }
+
+  #chains(proposals: readonly Proposal[], nodes: ReadonlyMap<number, number>, rowsMax: number): Chains {
+    const chains = new Map<number, readonly number[]>()
+    let rows = 0
+    for (const { key, method, tree } of proposals) {
+      const chain = mainPath(tree, Math.min(nodes.get(key) ?? 0, rowsMax - rows))
+      rows += chain.length
+      this.#rounds.set(key, { method, proposed: tree.tokens.length, chain })
+      if (chain.length > 0) chains.set(key, chain)
+    }
+    return chains
+  }
+
+  #outcomeOf({ key, accepted, judged }: Judged): RoundOutcome | null {
+    const round = this.#rounds.get(key)
+    if (round === undefined) return null
+    const { method, proposed, chain } = round
+    if (chain.length > 0) this.#o.meter.drafted({ method, drafted: chain.length, accepted })
+    return { key, method, proposed, verified: chain.length, accepted, depth: judged }
+  }
+}

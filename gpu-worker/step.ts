@@ -1,0 +1,45 @@
+/**
+ * One step of the engine as a value: what each sequence brings to it, as the runner and as the cost curve see it. Pure.
+ */
+import type { SpanPlan } from './core/scheduler.ts'
+import type { Choice } from './job.ts'
+import type { BatchSpan } from './modelRunner.ts'
+
+export interface Span extends SpanPlan {
+  readonly choice: Choice
+  /** Verified behind the sequence's last token. */
+  readonly draftTokens: readonly number[]
+}
+
+export function batchSpan({ position, count, slot, choice, draftTokens, samples }: Span): BatchSpan {
+  const known = choice.sequence.tokens.slice(position, position + count)
+  return {
+    slot,
+    position,
+    tokens: draftTokens.length === 0 ? known : [...known, ...draftTokens],
+    logitsForLast: samples ? 1 + draftTokens.length : 0,
+  }
+}
+
+export interface StepShape {
+  /** Rows that generate, drafts included. */
+  readonly rows: number
+  readonly promptTokens: number
+  /** Mean. */
+  readonly contextTokens: number
+  /** Sequences that bring a draft. */
+  readonly draftRounds: number
+}
+
+export function shapeOf(step: readonly Span[]): StepShape {
+  let rows = 0
+  let promptTokens = 0
+  let cells = 0
+  for (const { count, position, draftTokens } of step) {
+    if (count === 1) rows += 1 + draftTokens.length
+    else promptTokens += count
+    cells += position + count
+  }
+  const draftRounds = step.filter((span) => span.draftTokens.length > 0).length
+  return { rows, promptTokens, contextTokens: cells / step.length, draftRounds }
+}
