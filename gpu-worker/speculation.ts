@@ -132,8 +132,11 @@ export class Speculation {
       return this.#chains(proposals, new Map(cuts.map(({ key, nodes }) => [key, nodes])), step.rowsMax)
     }
     const answers = this.#propose(asks, new Map(candidates.map((candidate) => [candidate.key, candidate])))
-    const isReady = answers.every((answer) => Array.isArray(answer))
-    return isReady ? choose(answers.flat()) : Promise.all(answers).then((lists) => choose(lists.flat()))
+    const ready = answers.flatMap((answer) => (answer instanceof Promise ? [] : answer))
+    const coming = answers.filter((answer) => answer instanceof Promise)
+    return coming.length === 0
+      ? choose(ready)
+      : Promise.all(coming).then((lists) => choose([...ready, ...lists.flat()]))
   }
 
   /** The step was decoded and judged. Sequences that ended before their rows were read are in neither list. */
