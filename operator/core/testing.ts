@@ -3,9 +3,10 @@
  * ready, crash and end as a test or a seed says. Pure.
  */
 import { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
-import { WorkerReport } from '#contracts/messages.ts'
+import type { WorkerReport } from '#contracts/messages.ts'
 import { WorkerRecord } from '#contracts/records.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
+import { workerReport } from '#contracts/testing/workerReport.ts'
 import { afterCrash } from './backOff.ts'
 import {
   type Demand,
@@ -95,20 +96,7 @@ export function workerOf(
 }
 
 export function reportOf(worker: string, revision: string, state: WorkerReport['state']): WorkerReport {
-  return WorkerReport.parse({
-    worker,
-    deployment: 'smol',
-    revision,
-    number: 0,
-    state,
-    slots: { total: 8, busy: 0, waiting: 0 },
-    cells: { total: 1, used: 0 },
-    promptTokensPending: 0,
-    prefixes: [],
-    acceptanceLength: 1,
-    tokensPerSecond: 50,
-    experts: [],
-  })
+  return workerReport({ worker, deployment: 'smol', revision }, { state, tokensPerSecond: 50 })
 }
 
 export function registrationOf(worker: string, revision: string, fields: Partial<WorkerRecord> = {}): WorkerRecord {

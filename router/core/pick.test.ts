@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { curveFrom } from '#algorithms/costCurve.ts'
-import { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import { DeploymentName, WorkerId } from '#contracts/ids.ts'
 import type { CostCurveMessage } from '#contracts/messages.ts'
+import { workerReport } from '#contracts/testing/workerReport.ts'
 import { candidates, estimatedTokens, pick, predictedMs, withShares } from './pick.ts'
 import type { Worker } from './workers.ts'
 
@@ -19,21 +20,16 @@ const worker = (
   id: WorkerId.parse(name),
   deployment: DeploymentName.parse('smol'),
   record: null,
-  report: {
-    worker: WorkerId.parse(name),
-    deployment: DeploymentName.parse('smol'),
-    revision: Revision.parse('r1'),
-    number: 1,
-    state: 'ready',
-    slots: { total: 8, busy: changes.busy ?? 0, waiting: 0 },
-    cells: { total: 1, used: 0 },
-    promptTokensPending: changes.pending ?? 0,
-    prefixes: changes.prefixes ?? [],
-    costCurve: curve,
-    acceptanceLength: 1,
-    tokensPerSecond: 0,
-    experts: [],
-  },
+  report: workerReport(
+    { worker: name, deployment: 'smol', revision: 'r1' },
+    {
+      number: 1,
+      slots: { total: 8, busy: changes.busy ?? 0, waiting: 0 },
+      promptTokensPending: changes.pending ?? 0,
+      prefixes: changes.prefixes ?? [],
+      costCurve: curve,
+    },
+  ),
   curve: curveFrom(curve),
   prefixes: new Set(changes.prefixes ?? []),
   heardAt: 0,

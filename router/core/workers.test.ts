@@ -1,25 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import { DeploymentName, WorkerId } from '#contracts/ids.ts'
 import type { WorkerReport } from '#contracts/messages.ts'
+import { workerReport } from '#contracts/testing/workerReport.ts'
 import { freeSlots, loadOf, type Worker, WorkerTable } from './workers.ts'
 
 const deployment = DeploymentName.parse('smol')
 const id = WorkerId.parse('w1')
-const report = (number: number, changes: Partial<WorkerReport> = {}): WorkerReport => ({
-  worker: id,
-  deployment,
-  revision: Revision.parse('r1'),
-  number,
-  state: 'ready',
-  slots: { total: 8, busy: 0, waiting: 0 },
-  cells: { total: 1, used: 0 },
-  promptTokensPending: 0,
-  prefixes: [],
-  acceptanceLength: 1,
-  tokensPerSecond: 0,
-  experts: [],
-  ...changes,
-})
+const report = (number: number, changes: Partial<WorkerReport> = {}): WorkerReport =>
+  workerReport({ worker: id, deployment, revision: 'r1' }, { number, ...changes })
 const tableWith = (changes: Partial<WorkerReport> = {}, now = 10_000): { table: WorkerTable; worker: Worker } => {
   const table = new WorkerTable()
   table.report(report(1, changes), now)

@@ -10,6 +10,7 @@ import { Cancel, type ChoiceDelta, Dispatch, type RequestEvent, Resend, type Usa
 import { Assembler, parsePart } from '#contracts/parts.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import { parseWorkerInbox, subjects } from '#contracts/subjects.ts'
+import { workerReport } from '#contracts/testing/workerReport.ts'
 import type { Bus, Subscription } from '#runtime/bus.ts'
 import type { Clock, Timer } from '#runtime/clock.ts'
 import { decode, encode } from '#runtime/messages.ts'
@@ -91,20 +92,14 @@ export class FakeWorker {
 
   report(state: 'ready' | 'draining' | 'stopped' | 'loading'): void {
     this.#reports += 1
-    const report = {
-      worker: this.id,
-      deployment: this.deployment,
-      revision: Revision.parse('r1'),
+    const reporter = { worker: this.id, deployment: this.deployment, revision: 'r1' }
+    const report = workerReport(reporter, {
       number: this.#reports,
       state,
       slots: { total: this.#options.slots ?? 4, busy: this.busy, waiting: 0 },
       cells: { total: 1_000, used: 0 },
-      promptTokensPending: 0,
       prefixes: this.prefixes,
-      acceptanceLength: 1,
-      tokensPerSecond: 0,
-      experts: [],
-    }
+    })
     this.#options.bus.publish(subjects.report(this.deployment, this.id), encode(report))
   }
 

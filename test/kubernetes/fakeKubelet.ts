@@ -2,11 +2,11 @@
  * Plays the node for pods of a real API server without nodes: what is made becomes running and speaks NATS like a worker; what is
  * deleted ends. For tests of the operator alone.
  */
-import { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import { WorkerReport } from '#contracts/messages.ts'
+import type { WorkerReport } from '#contracts/messages.ts'
 import { type WorkerRecord } from '#contracts/records.ts'
 import { subjects } from '#contracts/subjects.ts'
+import { workerReport } from '#contracts/testing/workerReport.ts'
 import { WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
 import { systemClock } from '#runtime/clock.ts'
@@ -129,20 +129,7 @@ const running = {
 }
 
 export function tell(bus: Bus, config: WorkerConfig, number: number, state: WorkerReport['state']): void {
-  const report = WorkerReport.parse({
-    worker: WorkerId.parse(config.worker),
-    deployment: DeploymentName.parse(config.deployment),
-    revision: Revision.parse(config.revision),
-    number,
-    state,
-    slots: { total: 2, busy: 0, waiting: 0 },
-    cells: { total: 1, used: 0 },
-    promptTokensPending: 0,
-    prefixes: [],
-    acceptanceLength: 1,
-    tokensPerSecond: 10,
-    experts: [],
-  })
+  const report = workerReport(config, { number, state, tokensPerSecond: 10 })
   if (bus.state === 'connected') bus.publish(subjects.report(config.deployment, config.worker), encode(report))
 }
 

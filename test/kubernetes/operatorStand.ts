@@ -5,8 +5,8 @@
 import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import { KubernetesPlatformConfig, OperatorConfig } from '#contracts/operatorConfig.ts'
-import { WorkerReport } from '#contracts/messages.ts'
 import { subjects } from '#contracts/subjects.ts'
+import { workerReport } from '#contracts/testing/workerReport.ts'
 import { WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
 import { silentLog } from '#runtime/log.ts'
@@ -179,7 +179,7 @@ export function playNode(server: FakeApiServer, network: FakeNetwork): PlayedNod
     const config = WorkerConfig.parse(JSON.parse(value))
     const number = (numbers.get(name) ?? 0) + 1
     numbers.set(name, number)
-    bus.publish(subjects.report(config.deployment, config.worker), encode(reportOf(config, number)))
+    bus.publish(subjects.report(config.deployment, config.worker), encode(workerReport(config, { number })))
   }
   const timer = setInterval(() => {
     for (const object of server.objects('pods')) live(object)
@@ -198,20 +198,3 @@ export function playNode(server: FakeApiServer, network: FakeNetwork): PlayedNod
 }
 
 const statusOf = (phase: string, state: object) => ({ phase, containerStatuses: [{ name: 'worker', state }] })
-
-function reportOf({ worker, deployment, revision }: WorkerConfig, number: number): WorkerReport {
-  return WorkerReport.parse({
-    worker,
-    deployment,
-    revision,
-    number,
-    state: 'ready',
-    slots: { total: 2, busy: 0, waiting: 0 },
-    cells: { total: 1, used: 0 },
-    promptTokensPending: 0,
-    prefixes: [],
-    acceptanceLength: 1,
-    tokensPerSecond: 0,
-    experts: [],
-  })
-}
