@@ -2,9 +2,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { systemClock } from '#runtime/clock.ts'
 import { ensureBackend } from './backend.ts'
 import type { Context } from './context.ts'
+import { contextIn } from './testing/context.ts'
 
 const host = { platform: 'linux', arch: 'x64' }
 let root: string
@@ -13,16 +13,7 @@ let said: string[]
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'paceline-backend-'))
-  said = []
-  const say = (text: string) => void said.push(text)
-  const never = new AbortController().signal
-  context = {
-    config: { root, cacheDir: root, searchPath: [join(root, 'bin'), '/usr/bin', '/bin'], environment: {} },
-    clock: systemClock,
-    terminal: { line: say, progress: () => undefined, error: say },
-    interrupts: { first: never, second: never, outliveStarter: () => undefined },
-    random: () => 0,
-  }
+  ;({ context, said } = contextIn(root, [join(root, 'bin'), '/usr/bin', '/bin']))
   writeLibrary(join(root, 'node_modules', '@node-llama-cpp', 'linux-x64'), '@node-llama-cpp/linux-x64')
 })
 afterEach(() => rmSync(root, { recursive: true }))

@@ -2,18 +2,10 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { systemClock } from '#runtime/clock.ts'
-import type { Context } from '../context.ts'
+import { contextIn } from '../testing/context.ts'
 import { clusterPrograms, kubectl, kubernetesVersion } from './goPrograms.ts'
 
-const never = new AbortController().signal
-const context: Context = {
-  config: { root: '', cacheDir: '', searchPath: [], environment: {} },
-  clock: systemClock,
-  terminal: { line: () => undefined, progress: () => undefined, error: () => undefined },
-  interrupts: { first: never, second: never, outliveStarter: () => undefined },
-  random: () => 0,
-}
+const { context } = contextIn('')
 
 function saying(text: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-go-program-'))

@@ -2,9 +2,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, afterEach, expect, test } from 'vitest'
-import { systemClock } from '#runtime/clock.ts'
 import type { Context } from '../context.ts'
 import { execute } from '../execute.ts'
+import { contextIn } from '../testing/context.ts'
 import { findTool, type Tool, type ToolSource } from './tool.ts'
 
 let folder: string
@@ -13,16 +13,7 @@ let said: string[]
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'paceline-tool-'))
-  said = []
-  const say = (text: string) => void said.push(text)
-  const never = new AbortController().signal
-  context = {
-    config: { root: '', cacheDir: join(folder, 'cache'), searchPath: [join(folder, 'bin')], environment: {} },
-    clock: systemClock,
-    terminal: { line: say, progress: () => undefined, error: say },
-    interrupts: { first: never, second: never, outliveStarter: () => undefined },
-    random: () => 0,
-  }
+  ;({ context, said } = contextIn(folder))
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { OperatorStatus } from '#contracts/operatorStatus.ts'
-import { findNatsServer } from './support/natsServer.ts'
+import { whyNoProcesses } from './support/needs.ts'
 import { freePort, Place } from './support/started.ts'
 
-const reason = process.platform !== 'linux' ? 'needs /proc' : findNatsServer() === null ? 'no nats-server' : null
+const reason = whyNoProcesses()
 if (reason !== null) console.warn(`skipped rollouts: ${reason}`)
 
 const head = `

@@ -1,10 +1,10 @@
 /** The whole local system at zero: `npm start` with a pair that sleeps, requests that wake it, and sleep again. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findNatsServer } from './support/natsServer.ts'
+import { whyNoProcesses } from './support/needs.ts'
 import { freePort, Place, simulated } from './support/started.ts'
 
-const reason = process.platform !== 'linux' ? 'needs /proc' : findNatsServer() === null ? 'no nats-server' : null
+const reason = whyNoProcesses()
 if (reason !== null) console.warn(`skipped scaling from zero: ${reason}`)
 
 const pair = simulated('pair', 'scaling: { minReplicas: 0, maxReplicas: 2, idleSeconds: 4 }')

@@ -3,11 +3,10 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { findNatsServer } from './support/natsServer.ts'
+import { whyNoProcesses } from './support/needs.ts'
 import { freePort, killHard, Place, shell, simulated } from './support/started.ts'
 
-// /proc is how these tests see what is left running.
-const reason = process.platform !== 'linux' ? 'needs /proc' : findNatsServer() === null ? 'no nats-server' : null
+const reason = whyNoProcesses()
 if (reason !== null) console.warn(`skipped npm start: ${reason}`)
 
 const Described = z.object({

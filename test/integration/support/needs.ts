@@ -9,3 +9,8 @@ export function whyNoNats(): string | null {
 export function whyNoPlatform(): string | null {
   return whyNoNats() ?? (testModel() === null ? 'PACELINE_TEST_MODEL names no file (npm test brings the model)' : null)
 }
+
+/** For tests that look into /proc to see what is left running. */
+export function whyNoProcesses(): string | null {
+  return process.platform === 'linux' ? whyNoNats() : 'needs /proc'
+}
