@@ -1,0 +1,118 @@
+/**
+ * What a batch of some shape costs, from the worker's one cost curve.
+ *
+ * The curve knows rows; the layout of the cache decides in how many passes over the weights they are computed. Unified: one pass for
+ * all rows. Split: llama.cpp makes micro-batches of consecutive sequence ids with equal numbers of tokens (`split_equal`), so 4,3,2,1
+ * tokens are four passes of 4, 3, 2 and 1 rows and cost 2.5 times as much as 2,2,2,2 (measured). What the shapes of this machine
+ * take beyond that is learned as a factor per kind of shape; the curve itself is never written here.
+ */
+import { type CostCurve, predictStepMs } from '#algorithms/costCurve.ts'
+
+export type KvLayout = 'split' | 'unified'
+
+export interface BatchShape {
+  /** Tokens of each running sequence (1 + draft), in the order of their ids, without gaps. */
+  readonly counts: readonly number[]
+  /** Mean number of cells a row attends to. */
+  readonly contextTokens: number
+  /** Tokens of prompts that share the step. */
+  readonly promptTokens: number
+}
+
+/** Rows of each pass over the weights. */
+export function passesOf(counts: readonly number[], layout: KvLayout): number[] {
+  const rows = counts.reduce((sum, count) => sum + count, 0)
+  if (rows === 0) return []
+  const [first] = counts
+  if (layout === 'unified' || counts.every((count) => count === first)) return [rows]
+  return passesOfUnequal([...counts])
+}
+
+/** As `split_equal` does: from the first sequence that has tokens left, its neighbours too, as many tokens as all of them have. */
+function passesOfUnequal(left: number[]): number[] {
+  const passes: number[] = []
+  let start = 0
+  while (start < left.length) {
+    const tokens = left[start] ?? 0
+    if (tokens === 0) {
+      start += 1
+      continue
+    }
+    let end = start
+    let equal = tokens
+    while (end < left.length && (left[end] ?? 0) > 0) {
+      equal = Math.min(equal, left[end] ?? 0)
+      end += 1
+    }
+    for (let i = start; i < end; i++) left[i] = (left[i] ?? 0) - equal
+    passes.push(equal * (end - start))
+  }
+  return passes
+}
+
+/** Milliseconds, nothing learned. */
+export function predictShapeMs(curve: CostCurve, layout: KvLayout, shape: BatchShape): number {
+  const { contextTokens, promptTokens } = shape
+  const promptTokenMs = 1_000 / curve.promptTokensPerSecond
+  const passes = passesOf(shape.counts, layout)
+  if (layout === 'split' || promptTokens === 0) {
+    const stepMs = (rows: number) => predictStepMs(curve, { rows, contextTokens })
+    return passes.reduce((sum, rows) => sum + stepMs(rows), promptTokens * promptTokenMs)
+  }
+  // One pass for everything: beside a prompt a draft row costs what one more row of a large batch does.
+  const rows = (passes[0] ?? 0) + promptTokens
+  const onCurve = Math.min(rows, curve.rows.at(-1) ?? 1)
+  return predictStepMs(curve, { rows: onCurve, contextTokens }) + (rows - onCurve) * promptTokenMs
+}
+
+/** Share of the error that a kind of shape takes over per step. */
+const followRate = 0.1
+/** One step may claim at most this factor, and so may all of them: a stalled machine must not spoil the decision. */
+const factorMax = 2
+
+export interface ShapeCostsOptions {
+  readonly curve: () => CostCurve
+  readonly layout: KvLayout
+}
+
+export class ShapeCosts {
+  readonly #options: ShapeCostsOptions
+  /** Logarithm of measured over predicted time. Few kinds, so it is bounded. */
+  readonly #errors = new Map<string, number>()
+
+  constructor(options: ShapeCostsOptions) {
+    this.#options = options
+  }
+
+  get layout(): KvLayout {
+    return this.#options.layout
+  }
+
+  predictMs(shape: BatchShape): number {
+    const { curve, layout } = this.#options
+    const error = this.#errors.get(kindOf(shape.counts, layout)) ?? 0
+    return predictShapeMs(curve(), layout, shape) * Math.exp(error)
+  }
+
+  /** A step took `ms`. Steps with prompts say too little about their rows. */
+  observe(shape: BatchShape, ms: number): void {
+    if (shape.promptTokens > 0 || shape.counts.length === 0 || !(ms > 0)) return
+    const { curve, layout } = this.#options
+    const kind = kindOf(shape.counts, layout)
+    const before = this.#errors.get(kind) ?? 0
+    const logMax = Math.log(factorMax)
+    const error = Math.log(ms / predictShapeMs(curve(), layout, shape))
+    const step = followRate * Math.max(-logMax, Math.min(logMax, error - before))
+    this.#errors.set(kind, Math.max(-logMax, Math.min(logMax, before + step)))
+  }
+}
+
+/** Shapes that miss the curve alike: by passes, by sequences and by tokens of each. Plain steps are the curve itself. */
+function kindOf(counts: readonly number[], layout: KvLayout): string {
+  const most = counts.reduce((max, count) => Math.max(max, count), 0)
+  const passes = layout === 'unified' ? 1 : passesOf(counts, layout).length
+  return `${Math.min(passes, 4)} ${band(counts.length)} ${band(most)}`
+}
+
+/** 1, 2, 3–4, 5–8, … */
+const band = (count: number) => Math.ceil(Math.log2(Math.max(1, count)))
