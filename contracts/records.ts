@@ -3,6 +3,7 @@
  */
 import * as z from 'zod'
 import { DeploymentName, Revision, TenantId, WorkerId } from './ids.ts'
+import { ChosenDefaults } from './sampling.ts'
 
 /** Bucket `models`, key = deployment name. What routers must know of a deployment; written by the operator only. */
 export const ModelRecord = z.object({
@@ -22,6 +23,8 @@ export const ModelRecord = z.object({
   simulated: z.boolean(),
   reproducible: z.enum(['no', 'proving', 'proved', 'refuted']),
   slo: z.object({ ttftMs: z.number().positive(), tpotMs: z.number().positive() }),
+  /** What requests get that do not say it. */
+  sampling: ChosenDefaults.optional(),
   queue: z.object({ requestsMax: z.int().positive(), bytesMax: z.int().positive() }),
   /** `fromZero`: without any worker, requests are held (at most `holdMsMax`) instead of refused, and one is started. Absent: not so. */
   scaling: z.object({ fromZero: z.boolean(), holdMsMax: z.number().positive() }).optional(),

@@ -43,6 +43,19 @@ export const Sampling = z.object({
 })
 export type Sampling = z.infer<typeof Sampling>
 
+/** What a deployment may choose for requests that do not say it. */
+export const ChosenDefaults = Sampling.pick({
+  temperature: true,
+  topP: true,
+  topK: true,
+  minP: true,
+  presencePenalty: true,
+  frequencyPenalty: true,
+  repetitionPenalty: true,
+}).partial()
+export type ChosenDefaults = z.infer<typeof ChosenDefaults>
+
+/** OpenAI's, where neither the request nor its deployment says otherwise. */
 export const samplingDefaults: Omit<Sampling, 'seed'> = {
   temperature: 1,
   topP: 1,

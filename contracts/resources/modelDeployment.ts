@@ -6,6 +6,7 @@
  * `fieldsWithoutEffect`, from which a condition tells the user.
  */
 import * as z from 'zod'
+import { Sampling } from '../sampling.ts'
 import { Engine } from './engine.ts'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
 import { ModelFile } from './modelFile.ts'
@@ -88,6 +89,17 @@ const Expert = z.strictObject({
   adapter: ModelFile.describe('The LoRA adapter.'),
 })
 
+const { temperature, topP, topK, minP, presencePenalty, frequencyPenalty, repetitionPenalty } = Sampling.shape
+const SamplingSettings = z.strictObject({
+  temperature: temperature.optional().describe('0 is greedy; OpenAI’s own default is 1.'),
+  topP: topP.optional().describe('Smallest set of tokens with this much probability.'),
+  topK: topK.max(1_000_000).optional().describe('Only so many of the most probable tokens; 0: all.'),
+  minP: minP.optional().describe('Only tokens with this share of the best one’s probability.'),
+  presencePenalty: presencePenalty.optional().describe('Taken from the logit of a token that was generated before.'),
+  frequencyPenalty: frequencyPenalty.optional().describe('Taken from it once for each time.'),
+  repetitionPenalty: repetitionPenalty.optional().describe('Divides the logits of tokens seen before; 1: none.'),
+})
+
 const Queue = z.strictObject({
   requestsMax: z.int().min(1).max(100_000).default(512).describe('Requests waiting in each router.'),
   bytesMax: z
@@ -121,6 +133,9 @@ const specFields = z.strictObject({
     .prefault({})
     .describe('Predicting the KV cache of a prompt instead of computing it.'),
   experts: namedListOf(Expert, 16).default([]).describe('Adapters, one of which a gate chooses per request.'),
+  sampling: SamplingSettings.prefault({}).describe(
+    'What a request gets that does not say it, as the model’s makers recommend; a change needs no new worker.',
+  ),
   slo: Slo.prefault({}).describe('What counts as served well: goodput is requests per second within these.'),
   queue: Queue.prefault({}).describe('Bounds of what waits in each router.'),
   replicas: Replicas.optional().describe(

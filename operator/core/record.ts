@@ -17,6 +17,7 @@ export function recordOf(observed: Observed, desired: Desired, now: number, targ
     created: observed.published?.created ?? desired.created,
     ...serving,
     slo: { ...spec.slo },
+    sampling: { ...spec.sampling },
     queue: { ...spec.queue },
     scaling: { fromZero: scalesFromZero(spec), holdMsMax: limits.queue.holdMsMax },
   }

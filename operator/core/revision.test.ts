@@ -18,6 +18,7 @@ test('where the same content comes from, how many workers there are and what rou
     false,
   )
   expect(changed({ replicas: 9, servedNames: ['x'], queue: { requestsMax: 1, bytesMax: 4096 } })).toBe(false)
+  expect(changed({ sampling: { temperature: 0.2 } })).toBe(false)
 })
 
 test('the order of keys in the file does not matter', () => {

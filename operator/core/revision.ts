@@ -1,7 +1,7 @@
 /**
  * The revision of a deployment: a hash of everything in its spec that a worker is started with, so that exactly those
  * changes need new workers. Where the same content comes from, how many workers there are and what routers alone read
- * (names, queue bounds) is not in it. And the history of revisions as a value, which a platform stores.
+ * (names, queue bounds, defaults of sampling) is not in it. And the history of revisions as a value, which a platform stores.
  */
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
@@ -62,7 +62,14 @@ export function isSameAttempt(a: ModelDeploymentSpec, b: ModelDeploymentSpec): b
 }
 
 function attemptOf(spec: ModelDeploymentSpec): Partial<ModelDeploymentSpec> {
-  const { replicas: _replicas, scaling: _scaling, servedNames: _names, queue: _queue, ...attempt } = spec
+  const {
+    replicas: _replicas,
+    scaling: _scaling,
+    servedNames: _names,
+    queue: _queue,
+    sampling: _sampling,
+    ...attempt
+  } = spec
   return attempt
 }
 

@@ -62,14 +62,15 @@ export function samplingOf(
     throw tooManyTokens(own.maxTokensParam, maxTokens, model)
   if ((body.min_tokens ?? 0) > model.contextTokensMax) throw tooManyTokens('min_tokens', body.min_tokens ?? 0, model)
   const stops = body.stop ?? []
+  const chosen = model.sampling ?? {}
   return {
-    temperature: body.temperature ?? samplingDefaults.temperature,
-    topP: body.top_p ?? samplingDefaults.topP,
-    topK: Math.max(0, body.top_k ?? samplingDefaults.topK),
-    minP: body.min_p ?? samplingDefaults.minP,
-    presencePenalty: body.presence_penalty ?? samplingDefaults.presencePenalty,
-    frequencyPenalty: body.frequency_penalty ?? samplingDefaults.frequencyPenalty,
-    repetitionPenalty: body.repetition_penalty ?? samplingDefaults.repetitionPenalty,
+    temperature: body.temperature ?? chosen.temperature ?? samplingDefaults.temperature,
+    topP: body.top_p ?? chosen.topP ?? samplingDefaults.topP,
+    topK: Math.max(0, body.top_k ?? chosen.topK ?? samplingDefaults.topK),
+    minP: body.min_p ?? chosen.minP ?? samplingDefaults.minP,
+    presencePenalty: body.presence_penalty ?? chosen.presencePenalty ?? samplingDefaults.presencePenalty,
+    frequencyPenalty: body.frequency_penalty ?? chosen.frequencyPenalty ?? samplingDefaults.frequencyPenalty,
+    repetitionPenalty: body.repetition_penalty ?? chosen.repetitionPenalty ?? samplingDefaults.repetitionPenalty,
     logitBias: body.logit_bias ? logitBiasOf(body.logit_bias) : samplingDefaults.logitBias,
     // OpenAI's seed is 64 bits wide and may be negative; ours has 32.
     seed: body.seed === undefined ? own.seed : body.seed >>> 0,
