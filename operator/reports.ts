@@ -4,7 +4,8 @@
  * Sole writer of that picture. Only what changes a decision is announced (a worker's state, a registration); the 200 ms reports
  * otherwise pass in silence. Instants are of our own clock, at arrival.
  */
-import type * as z from 'zod'
+import { isWorkerReport } from '#contracts/checks/workerReport.ts'
+import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName, RouterId, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { RouterReport, WorkerReport } from '#contracts/messages.ts'
@@ -13,7 +14,7 @@ import { subjects } from '#contracts/subjects.ts'
 import type { Bus } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { decode } from '#runtime/messages.ts'
+import { decode, decodeChecked } from '#runtime/messages.ts'
 import { addCounts, demandOf, type HeardRouter } from './core/demand.ts'
 import type { Demand, DemandSample } from './core/observed.ts'
 
@@ -53,14 +54,16 @@ export class Reports {
     bus.onState((state) => {
       this.#connectedSince = state === 'connected' ? this.#clock.now() : null
     })
-    bus.subscribe(subjects.allReports, (payload) => this.#parse(WorkerReport, payload, (report) => this.#fold(report)))
+    bus.subscribe(subjects.allReports, (payload) =>
+      this.#understood(() => this.#fold(decodeChecked(isWorkerReport, WorkerReport, payload))),
+    )
     bus.subscribe(subjects.allRouterReports, (payload) =>
-      this.#parse(RouterReport, payload, (report) => this.#foldRouter(report)),
+      this.#understood(() => this.#foldRouter(decode(RouterReport, payload))),
     )
     await bus.watch('workers', {
       entry: ({ key, value }) => {
         if (value === null) this.#registrations.delete(key)
-        else this.#parse(WorkerRecord, value, (record) => this.#register(key, record))
+        else this.#understood(() => this.#register(key, decode(WorkerRecord, value)))
       },
       synced: () => undefined,
     })
@@ -122,7 +125,7 @@ export class Reports {
     if (before !== undefined && report.number <= before.report.number) return
     if (before === undefined) this.#prune(now)
     const readySince = report.state === 'ready' ? (before?.readySince ?? now) : null
-    this.#workers.set(report.worker, { report, heardAt: now, readySince })
+    this.#workers.set(report.worker, { report: kept(report), heardAt: now, readySince })
     if (before?.report.state !== report.state) this.#onChange(report.deployment)
   }
 
@@ -138,12 +141,18 @@ export class Reports {
     if (JSON.stringify(before) !== JSON.stringify(record)) this.#onChange(record.deployment)
   }
 
-  #parse<S extends z.ZodType>(schema: S, payload: Uint8Array, take: (value: z.output<S>) => void): void {
+  #understood(take: () => void): void {
     try {
-      take(decode(schema, payload))
+      take()
     } catch (error) {
+      if (!(error instanceof Failure)) throw error
       // Another version's message, or a damaged one: this operator cannot use it, and nothing else depends on it.
       this.#log.warn({ error }, 'a report is not understood and ignored')
     }
   }
+}
+
+/** What only routers read of a report is most of its size, and thousands of them are held. */
+function kept({ costCurve: _costCurve, ...report }: WorkerReport): WorkerReport {
+  return { ...report, prefixes: [] }
 }

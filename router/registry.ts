@@ -5,6 +5,7 @@
  * A record that does not have its declared form is logged and skipped: one broken record must not take the others away.
  * `synced` becomes true once every bucket has been listed; before that nobody is authenticated and nothing is ready.
  */
+import { isWorkerReport } from '#contracts/checks/workerReport.ts'
 import { type DeploymentName, WorkerId } from '#contracts/ids.ts'
 import { WorkerReport } from '#contracts/messages.ts'
 import { KeyRecord, ModelRecord, WorkerRecord } from '#contracts/records.ts'
@@ -12,7 +13,7 @@ import { type Bucket, subjects } from '#contracts/subjects.ts'
 import type { Bus, KeyValueEntry, Subscription } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { decode } from '#runtime/messages.ts'
+import { decode, decodeChecked } from '#runtime/messages.ts'
 import type { WorkerTable } from './core/workers.ts'
 
 export interface RegistryEvents {
@@ -115,7 +116,7 @@ export class Registry {
 
   #takeReport(payload: Uint8Array): void {
     this.#guarded('report', () => {
-      const report = decode(WorkerReport, payload)
+      const report = decodeChecked(isWorkerReport, WorkerReport, payload)
       const taken = this.#workers.report(report, this.#clock.now())
       if (taken === 'stopped') this.#events.workerLost(report.worker)
       else if (taken === 'taken') this.#events.workersChanged(report.deployment)

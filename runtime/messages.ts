@@ -13,7 +13,21 @@ export function encode(value: unknown): Uint8Array {
 
 /** The message in `bytes`. Throws `Failure('message-invalid')` that names the first field that is wrong. */
 export function decode<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.output<S> {
-  const result = schema.safeParse(parseJson(bytes))
+  return parse(schema, parseJson(bytes), bytes)
+}
+
+/** The same for a message that arrives all the time: the check by hand answers, the schema says what is wrong. */
+export function decodeChecked<T>(
+  isMessage: (value: unknown) => value is T,
+  schema: z.ZodType<T>,
+  bytes: Uint8Array,
+): T {
+  const value = parseJson(bytes)
+  return isMessage(value) ? value : parse(schema, value, bytes)
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown, bytes: Uint8Array): z.output<S> {
+  const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const path = issue?.path.join('.') ?? ''
