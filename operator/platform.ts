@@ -52,7 +52,9 @@ export interface Platform {
   /** Deployments that exist, and deleted ones of which something is left. */
   names(): readonly DeploymentName[]
   view(name: DeploymentName): PlatformView
-  /** What the platform keeps beside the workers is put in order: missing objects are made, what ended workers left goes. */
+  /** Before anything is done for it: its end must not be missed, and what ended workers left goes. */
+  prepare(name: DeploymentName): void | Promise<void>
+  /** What stands beside the workers is put in order; no worker waits for it. */
   upkeep(name: DeploymentName): void | Promise<void>
   startWorker(order: WorkerOrder): void | Promise<void>
   drainWorker(worker: WorkerId, why: DrainReason): void | Promise<void>

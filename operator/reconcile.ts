@@ -14,7 +14,7 @@ import { type Action, type Plan, planDeployment } from './core/plan.ts'
 import type { RevisionHistory } from './core/revision.ts'
 import { statusOf } from './core/status.ts'
 import type { ModelStore } from './models/store.ts'
-import type { Platform } from './platform.ts'
+import type { Platform, PlatformWorker } from './platform.ts'
 import type { Publisher } from './publish.ts'
 import type { Requeue } from './queue.ts'
 import type { Reports } from './reports.ts'
@@ -49,12 +49,20 @@ export async function reconcile(world: World, name: DeploymentName): Promise<Req
   const now = world.clock.now()
   const observed = observe(world, name)
   const plan = planDeployment(observed, now)
-  const failures = [
-    ...(await attempt(() => world.platform.upkeep(name))),
-    ...(await apply(world, observed, plan)),
-    ...(await attempt(() => writeStatus(world, observed, plan, now))),
-  ]
+  const done = [...(await attempt(() => world.platform.prepare(name))), ...(await apply(world, observed, plan))]
+  const [kept, told] = await Promise.all([
+    attempt(() => world.platform.upkeep(name)),
+    attempt(() => writeStatus(world, afterwards(world, observed, plan), plan, now)),
+  ])
+  const failures = [...done, ...kept, ...told]
   return requeueFor(plan, failures.length === 0 ? { kind: 'applied' } : { kind: 'incomplete', failures })
+}
+
+/** With the workers as they are after what was done: else a status would be written that is out of date at once. */
+function afterwards(world: World, observed: Observed, { actions }: Plan): Observed {
+  if (actions.length === 0) return observed
+  const { workers } = world.platform.view(observed.name)
+  return { ...observed, workers: observedWorkers(world, workers) }
 }
 
 export function observe(world: World, name: DeploymentName): Observed {
@@ -67,17 +75,7 @@ export function observe(world: World, name: DeploymentName): Observed {
     name,
     desired,
     ...world.scaler.wanted(name, view),
-    workers: view.workers.map((worker): ObservedWorker => {
-      const heard = reports.of(worker.worker)
-      const registration = reports.registrationOf(worker.worker)
-      return {
-        ...worker,
-        report: heard?.report ?? null,
-        heardAt: heard?.heardAt ?? null,
-        readySince: heard?.readySince ?? null,
-        registration,
-      }
-    }),
+    workers: observedWorkers(world, view.workers),
     models: new Map(specs.flatMap(filesOf).map((file) => [file.sha256, store.stateOf(file)])),
     crashes: view.crashes,
     busConnectedSince: reports.busConnectedSince,
@@ -91,6 +89,18 @@ export function observe(world: World, name: DeploymentName): Observed {
     drainGraceMs: world.drainGraceMs,
     nowIso: new Date(world.epochMs()).toISOString(),
   }
+}
+
+function observedWorkers({ reports }: World, workers: readonly PlatformWorker[]): ObservedWorker[] {
+  return workers.map((worker) => {
+    const heard = reports.of(worker.worker)
+    const said = {
+      report: heard?.report ?? null,
+      heardAt: heard?.heardAt ?? null,
+      readySince: heard?.readySince ?? null,
+    }
+    return { ...worker, ...said, registration: reports.registrationOf(worker.worker) }
+  })
 }
 
 /** Takes the actions in order. One that fails does not stop the others, but ends any that would forget it. */

@@ -26,8 +26,10 @@ export interface EventRecorder {
   /** Returns at once. */
   say(about: ApiObject, occurrence: Occurrence): void
   readonly dropped: number
-  /** Resolves when what was begun has been written. */
+  /** Resolves when all that was said has been written. */
   idle(): Promise<void>
+  /** Drops what waits; resolves when what was begun has been written. */
+  close(): Promise<void>
 }
 
 interface Series {
@@ -53,7 +55,10 @@ export interface EventOptions {
 
 const { cluster } = limits
 const noteCharactersMax = 1_024
-const pendingMax = 256
+/** What a burst says waits; what would wait behind so many is dropped. */
+const pendingMax = 2_048
+/** Nobody waits for an event: they leave the API server's time to what pairs wait for. */
+const writtenAtOnce = 2
 
 export function createEventRecorder(options: EventOptions): EventRecorder {
   return new Recorder(options)
@@ -63,7 +68,8 @@ class Recorder implements EventRecorder {
   readonly #options: EventOptions
   readonly #series = new Map<string, Series>()
   readonly #allowances = new Map<string, Allowance>()
-  readonly #pending = new Set<Promise<void>>()
+  readonly #waiting: (() => Promise<void>)[] = []
+  readonly #writers = new Set<Promise<void>>()
   dropped = 0
 
   constructor(options: EventOptions) {
@@ -74,16 +80,22 @@ class Recorder implements EventRecorder {
     const key = [uidOf(about), occurrence.reason, occurrence.note].join('\n')
     const now = this.#options.clock.now()
     const series = this.#series.get(key)
-    if (!this.#mayWrite(uidOf(about), now) || this.#pending.size >= pendingMax) {
+    if (!this.#mayWrite(uidOf(about), now) || this.#waiting.length >= pendingMax) {
       this.dropped += 1
       return
     }
-    if (series !== undefined && now - series.at < cluster.eventSeriesMs) this.#begin(this.#count(key, series))
-    else this.#begin(this.#write(key, about, occurrence, now))
+    if (series !== undefined && now - series.at < cluster.eventSeriesMs) this.#add(() => this.#count(key, series))
+    else this.#add(this.#newEvent(key, about, occurrence, now))
   }
 
   async idle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.all(this.#pending)
+    await Promise.all(this.#writers)
+  }
+
+  close(): Promise<void> {
+    this.dropped += this.#waiting.length
+    this.#waiting.length = 0
+    return this.idle()
   }
 
   /** A bucket of `eventsBurst`, filled by one each `eventIntervalMs`. */
@@ -96,18 +108,27 @@ class Recorder implements EventRecorder {
     return true
   }
 
-  #begin(work: Promise<void>): void {
-    const done = work
-      .catch((error: unknown) => {
+  #add(work: () => Promise<void>): void {
+    this.#waiting.push(work)
+    if (this.#writers.size >= writtenAtOnce) return
+    const writer = this.#work().finally(() => this.#writers.delete(writer))
+    this.#writers.add(writer)
+  }
+
+  async #work(): Promise<void> {
+    for (let work = this.#waiting.shift(); work !== undefined; work = this.#waiting.shift()) {
+      try {
+        await work()
+      } catch (error) {
         if (!(error instanceof Failure)) throw error
         this.dropped += 1
         this.#options.log.debug({ error }, 'an event is not written')
-      })
-      .finally(() => this.#pending.delete(done))
-    this.#pending.add(done)
+      }
+    }
   }
 
-  async #write(key: string, about: ApiObject, occurrence: Occurrence, now: number): Promise<void> {
+  /** Made at once, with the time it is of; written when its turn comes. */
+  #newEvent(key: string, about: ApiObject, occurrence: Occurrence, now: number): () => Promise<void> {
     const { client, regarding, random, instance } = this.#options
     const tail = `${Math.floor(random() * 36 ** 6).toString(36)}${Math.floor(now).toString(36)}`
     const name = `${nameOf(about)}.${tail}`
@@ -131,7 +152,7 @@ class Recorder implements EventRecorder {
       },
       ...(related === undefined ? {} : { related: { ...related, namespace: client.namespace } }),
     }
-    await client.create(resources.events, event)
+    return async () => void (await client.create(resources.events, event))
   }
 
   async #count(key: string, series: Series): Promise<void> {

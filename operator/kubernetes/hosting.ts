@@ -99,7 +99,7 @@ export class ClusterHosting implements Hosting {
 
   async close(): Promise<void> {
     this.#watches.stop()
-    await this.#recorder.idle()
+    await this.#recorder.close()
     await this.#place.onClose()
   }
 

@@ -111,12 +111,17 @@ export class ClusterPlatform implements Platform {
     }
   }
 
-  async upkeep(name: DeploymentName): Promise<void> {
+  async prepare(name: DeploymentName): Promise<void> {
     await this.#removeEnded(name)
     const deployment = this.#deployments.get(name)
     if (deployment === undefined || isDeleting(deployment.object)) return
-    await this.#addFinalizer(deployment.object)
     this.#options.onUse(name, this.#filesOf(deployment))
+    await this.#addFinalizer(deployment.object)
+  }
+
+  async upkeep(name: DeploymentName): Promise<void> {
+    const deployment = this.#deployments.get(name)
+    if (deployment === undefined || isDeleting(deployment.object)) return
     const replicas = replicasOf(this.#specOf(deployment)?.spec ?? null, this.#status.of(deployment.object))
     await this.#belongings.upkeep(name, deployment.object, replicas)
     await this.#options.upkeepModels(name)

@@ -107,6 +107,10 @@ export class LocalPlatform implements Platform {
     }
   }
 
+  prepare(): void {
+    // Processes end with us, and leave nothing.
+  }
+
   upkeep(): void {
     // Nothing stands beside a process.
   }
