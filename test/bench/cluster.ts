@@ -2,15 +2,17 @@
  * A thousand pairs on one API server: how fast they become ready, what the operator costs and adds, and what it does when nothing
  * happens.
  *
- *   npm run bench -- cluster [--pairs 1000] [--perSecond 10] [--idleSeconds 300] [--quick]
+ *   npm run bench -- cluster [--pairs 1000] [--perSecond 10] [--idleSeconds 300] [--nodeFlags "--cpu-prof …"] [--quick]
  *
  * `--perSecond 0` creates all pairs at once: that shows the operator's own pace, and its delay is then a queue's.
  *
  * Pods are played by KWOK, their workers by one process over NATS. The operator is a process of this checkout on a real
- * control plane (etcd, API server, controllers, scheduler); so all of them share this machine. Linux, root.
+ * control plane (etcd, API server, controllers, scheduler), by a service account and with the flags of its image; so all of
+ * them share this machine. Linux, root.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { systemClock } from '#runtime/clock.ts'
@@ -20,20 +22,21 @@ import type { ApiRequest } from '../../operator/kubernetes/transport.ts'
 import { createReflector } from '../../operator/kubernetes/reflector.ts'
 import { startNatsServer } from '../integration/support/natsServer.ts'
 import { type Cluster, up, waitFor } from '../cluster/kit/cluster.ts'
-import { writes } from '../cluster/kit/audit.ts'
+import { type AuditEntry, writes } from '../cluster/kit/audit.ts'
 import { addFakeNodes, onFakeNodes } from '../cluster/kit/fakeNodes.ts'
-import { startOperatorProcess } from '../cluster/operatorProcess.ts'
+import { type Account, startOperatorProcess } from '../cluster/operatorProcess.ts'
 import { clientFor } from '../kubernetes/fakeKubelet.ts'
 import { startFleet } from '../kubernetes/fleet.ts'
 import { projectFolder } from './harness/machine.ts'
 import { readOptions } from './harness/options.ts'
 import { cpuMsOf } from './harness/processes.ts'
-import { print, Report } from './harness/report.ts'
+import { figure, print, Report } from './harness/report.ts'
 import { quantile } from './harness/statistics.ts'
 
 const namespace = 'many'
 const createdAtOnce = 16
-const operatorUser = 'bench-operator'
+const account = 'bench-operator'
+const operatorUser = `system:serviceaccount:${namespace}:${account}`
 const options = readOptions({ rounds: 1, quickRounds: 1 })
 const pairs = options.value('pairs', options.quick ? 100 : 1_000)
 const perSecond = options.value('perSecond', 10)
@@ -50,6 +53,7 @@ interface Times {
 const Status = z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })) })
 const report = new Report('cluster', `Operator: ${pairs} pairs on one cluster`)
 const times = new Map<string, Times>()
+const ownDelay = monitorEventLoopDelay({ resolution: 10 })
 const timesOf = (pair: string): Times => {
   const known = times.get(pair) ?? { created: 0, podMade: 0, registered: 0, ready: 0 }
   times.set(pair, known)
@@ -60,9 +64,17 @@ await using cluster = await up({ extent: 'control-plane' })
 await prepare(cluster)
 const nats = await startNatsServer()
 const bus = await nats.connect('worker')
-// Of this group the API notes every request, reads too; and it may do everything.
-const kubeconfig = await cluster.kubeconfigOf(operatorUser, ['system:masters', 'system:serviceaccounts'])
-const operator = await startOperatorProcess({ kubeconfig, namespace, nats, identity: 'bench', leaseMs: 15_000 })
+const operator = await startOperatorProcess({
+  access: await accountIn(cluster),
+  namespace,
+  nats,
+  identity: 'bench',
+  leaseMs: 15_000,
+  nodeFlags: options
+    .text('nodeFlags', '')
+    .split(' ')
+    .filter((flag) => flag !== ''),
+})
 await untilLeading()
 const fleet = await startFleet(
   { kubeconfig: cluster.kubeconfig, namespace, bus },
@@ -109,6 +121,15 @@ async function prepare(on: Cluster): Promise<void> {
   await addFakeNodes(on, Math.ceil(pairs / 100) + 1)
 }
 
+async function accountIn(on: Cluster): Promise<Account> {
+  const inNamespace = ['-n', namespace]
+  await on.kubectl(...inNamespace, 'create', 'serviceaccount', account)
+  const bound = ['--clusterrole=cluster-admin', `--serviceaccount=${namespace}:${account}`]
+  await on.kubectl(...inNamespace, 'create', 'rolebinding', account, ...bound)
+  const token = (await on.kubectl(...inNamespace, 'create', 'token', account, '--duration=2h')).trim()
+  return { token, authorityFile: join(on.folder, 'pki', 'ca.crt'), server: new URL(on.addresses.server) }
+}
+
 /** What its start costs is another measurement. */
 async function untilLeading(): Promise<void> {
   const lease = ['-n', namespace, 'get', 'lease', 'paceline-operator', '-o', 'jsonpath={.spec.holderIdentity}']
@@ -122,6 +143,8 @@ async function untilReady(): Promise<void> {
   const operatorPid = operator.child.pid ?? 0
   const cpuBefore = cpuMsOf(operatorPid)
   const startedAt = performance.now()
+  const since = new Date()
+  ownDelay.enable()
   const names = Array.from({ length: pairs }, (_, index) => `pair-${index}`)
   await Promise.all(Array.from({ length: createdAtOnce }, () => createFrom(names, startedAt)))
   print(`${pairs} pairs created in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`)
@@ -133,10 +156,21 @@ async function untilReady(): Promise<void> {
   const seconds = (performance.now() - startedAt) / 1_000
   print(`all ready after ${seconds.toFixed(1)} s; idle from here on`)
   const cpuMs = cpuMsOf(operatorPid) - cpuBefore
-  const added = [...times.values()].map(
-    ({ created, podMade, registered, ready }) => podMade - created + ready - registered,
+  const all = [...times.values()]
+  const made = all.map(({ created, podMade }) => podMade - created)
+  const told = all.map(({ registered, ready }) => ready - registered)
+  const added = all.map((_, index) => (made[index] ?? 0) + (told[index] ?? 0))
+  report.table(
+    'Milliseconds the operator adds (this process watches with it, and was late by as much as the last line)',
+    ['', 'p50', 'p90', 'p99', 'most'],
+    [
+      ['pair made → pod made', ...figures(made)],
+      ['worker registered → pair Ready', ...figures(told)],
+      ['both', ...figures(added)],
+      ['this process', ...[50, 90, 99, 100].map((share) => figure(ownDelay.percentile(share) / 1e6))],
+    ],
   )
-  report.add('addedMs', { p50: quantile(added, 0.5), p99: quantile(added, 0.99), max: quantile(added, 1) })
+  report.table('Requests until all are ready', ['', 'requests', 'per pair'], counted(asked(since)))
   report.add('seconds', seconds)
   report.require({ what: 'pairs to Ready', measured: pairs / seconds, bound: { atLeast: 8 }, unit: '/s' })
   report.require({ what: 'operator CPU per pair', measured: cpuMs / pairs, bound: { atMost: 25 }, unit: 'ms' })
@@ -147,6 +181,22 @@ async function untilReady(): Promise<void> {
     unit: 'ms',
   })
   report.require({ what: 'operator memory, peak', measured: peakMiB(operatorPid), bound: { atMost: 250 }, unit: 'MiB' })
+}
+
+function figures(values: number[]): string[] {
+  return [0.5, 0.9, 0.99, 1].map((share) => figure(quantile(values, share)))
+}
+
+/** What it asked the API for, by verb and kind, since then. */
+function asked(since: Date) {
+  return cluster.audit().filter(({ user, receivedAt }) => user === operatorUser && receivedAt > since)
+}
+
+function counted(entries: readonly AuditEntry[]): string[][] {
+  const kinds = Map.groupBy(entries, ({ verb, resource }) => `${verb} ${resource}`)
+  return [...kinds]
+    .toSorted(([, a], [, b]) => b.length - a.length)
+    .map(([kind, { length }]) => [kind, String(length), figure(length / pairs)])
 }
 
 async function createFrom(names: string[], startedAt: number): Promise<void> {
@@ -176,8 +226,9 @@ async function idle(): Promise<void> {
   const cpuBefore = cpuMsOf(operator.child.pid ?? 0)
   const since = new Date()
   await sleep(idleSeconds * 1_000)
-  const asked = cluster.audit().filter(({ user, receivedAt }) => user === operatorUser && receivedAt > since)
-  const written = asked.filter(({ verb, resource }) => writes.includes(verb) && resource !== 'leases')
+  const entries = asked(since)
+  const written = entries.filter(({ verb, resource }) => writes.includes(verb) && resource !== 'leases')
+  report.table(`Requests in ${idleSeconds} idle seconds`, ['', 'requests', 'per pair'], counted(entries))
   report.add('idleCpuShare', (cpuMsOf(operator.child.pid ?? 0) - cpuBefore) / idleSeconds / 1_000)
   report.require({
     what: `writes in ${idleSeconds} idle seconds (lease apart)`,
@@ -187,7 +238,7 @@ async function idle(): Promise<void> {
   })
   report.require({
     what: 'requests to the API when idle',
-    measured: asked.length / idleSeconds,
+    measured: entries.length / idleSeconds,
     bound: { atMost: 1 },
     unit: '/s',
   })

@@ -87,7 +87,7 @@ describe.skipIf(why !== null)(`generated changes${why === null ? '' : ` (skipped
     await cluster.kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
     kubelet = await startFakeKubelet(cluster.kubeconfig, namespace, bus)
     operator = await startOperatorProcess({
-      kubeconfig: cluster.kubeconfig,
+      access: { kubeconfig: cluster.kubeconfig },
       namespace,
       nats,
       identity: 'one',

@@ -60,7 +60,12 @@ describe.skipIf(why !== null)(`an operator and a real API server${why === null ?
   })
 
   const start = async (identity = 'one') => {
-    const operator = await startOperatorProcess({ kubeconfig: cluster.kubeconfig, namespace, nats, identity })
+    const operator = await startOperatorProcess({
+      access: { kubeconfig: cluster.kubeconfig },
+      namespace,
+      nats,
+      identity,
+    })
     operators.push(operator)
     return operator
   }

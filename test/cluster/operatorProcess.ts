@@ -1,4 +1,7 @@
-/** An operator of this checkout as a process on the host, working in one namespace of a cluster through a kubeconfig. */
+/**
+ * An operator of this checkout as a process on the host, working in one namespace of a cluster through a kubeconfig, or by a service
+ * account as it does in a pod.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -14,23 +17,46 @@ export interface OperatorProcess {
   end(signal?: NodeJS.Signals): Promise<void>
 }
 
+/** What a pod finds in its files and its environment. */
+export interface Account {
+  readonly token: string
+  readonly authorityFile: string
+  /** Of the API. */
+  readonly server: URL
+}
+
 export interface OperatorPlace {
-  readonly kubeconfig: string
+  /** An account: as a pod of the image, with its flags; root only. */
+  readonly access: { readonly kubeconfig: string } | Account
   readonly namespace: string
   readonly nats: NatsServer
   readonly identity: string
   /** How long its lease lasts; short by default, so that tests of leadership are. */
   readonly leaseMs?: number
+  /** More flags for node, such as `--cpu-prof`. */
+  readonly nodeFlags?: readonly string[]
 }
 
+const main = join(projectFolder, 'operator', 'main.ts')
+/** As in images/operator.Containerfile. */
+const imageFlags = [`--import=${join(projectFolder, 'runtime', 'earlySignals.ts')}`, '--max-semi-space-size=4']
+/** The files of an account at their place, seen by this process alone. */
+const asPod = `set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cp "$AUTHORITY" /run/secrets/kubernetes.io/serviceaccount/ca.crt
+printf %s "$TOKEN" > /run/secrets/kubernetes.io/serviceaccount/token
+unset AUTHORITY TOKEN
+exec "$@"`
+
 export async function startOperatorProcess(place: OperatorPlace): Promise<OperatorProcess> {
-  const { kubeconfig, namespace, nats, identity, leaseMs = 3_000 } = place
+  const { access, namespace, nats, identity, leaseMs = 3_000, nodeFlags = [] } = place
   const port = await freePort()
   const config = {
     platform: {
       kind: 'kubernetes',
       namespace,
-      kubeconfig,
+      ...('kubeconfig' in access ? { kubeconfig: access.kubeconfig } : {}),
       lease: { durationMs: leaseMs, renewMs: Math.floor(leaseMs * 0.23), retryMs: 300, marginMs: 500, identity },
       worker: { image: 'localhost/none:1', natsPasswordSecret: { name: 'nats', key: 'worker' } },
     },
@@ -39,9 +65,11 @@ export async function startOperatorProcess(place: OperatorPlace): Promise<Operat
     http: { host: '127.0.0.1', port },
     drainGraceMs: 2_000,
   }
-  const child = spawn(process.execPath, [join(projectFolder, 'operator', 'main.ts')], {
+  const { command, args, environment } = commandOf(access, nodeFlags)
+  const child = spawn(command, args, {
     env: {
       ...process.env,
+      ...environment,
       [operatorConfigVariable]: JSON.stringify(config),
       [natsPasswordVariable]: nats.passwords.operator,
     },
@@ -62,4 +90,17 @@ export async function startOperatorProcess(place: OperatorPlace): Promise<Operat
       await gone
     },
   }
+}
+
+function commandOf(access: OperatorPlace['access'], nodeFlags: readonly string[]) {
+  if ('kubeconfig' in access) return { command: process.execPath, args: [...nodeFlags, main], environment: {} }
+  const { token, authorityFile, server } = access
+  const environment = {
+    TOKEN: token,
+    AUTHORITY: authorityFile,
+    KUBERNETES_SERVICE_HOST: server.hostname,
+    KUBERNETES_SERVICE_PORT: server.port,
+  }
+  const node = [process.execPath, ...imageFlags, ...nodeFlags, main]
+  return { command: 'unshare', args: ['--mount', 'sh', '-c', asPod, 'sh', ...node], environment }
 }
