@@ -7,9 +7,9 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { alerts, withMarks } from '../../charts/monitoring/alerts.ts'
-import { dashboards } from '../../charts/monitoring/dashboards.ts'
-import { filledIn, panelQueries } from '../../charts/monitoring/queries.ts'
+import { filledIn } from '../../charts/monitoring/queries.ts'
 import { whyNoNats } from './support/needs.ts'
+import { emptyPanels, panels, unknownIn } from './support/panels.ts'
 import { findPrometheus, type Prometheus, startPrometheus } from './support/prometheus.ts'
 import { freePort, Place, type Run, simulated } from './support/started.ts'
 
@@ -23,15 +23,8 @@ const windowSeconds = 60
 const trafficMs = 9_000
 
 /** Panel (and legend) → why this system has no such series. */
-const emptyPanels: Readonly<Record<string, string>> = {
-  'Acceptance rate {{model_name}}': 'no draft: this version drafts nothing yet, and a rate of nothing is not 0',
-  'Tokens gained per verify step {{model_name}}': 'the same',
-  'Faults that were mended retry: {{cause}}': 'nothing had to be tried again',
-  'Faults that were mended re-send: {{cause}}': 'no message was lost',
-  'Held for a sleeping pair {{model}} held': 'no pair sleeps',
-  'Held for a sleeping pair {{model}} seconds (p95)': 'no pair sleeps',
-  'Workers started again {{deployment}}': 'no worker ended by itself',
-  'Model downloads {{result}}': 'the simulated engine loads no model',
+const empty: Readonly<Record<string, string>> = {
+  ...emptyPanels,
   'Requests to the API server {{verb}} {{status}}': 'the local platform has no API server',
   'Watches {{kind}}': 'the local platform has no API server',
 }
@@ -41,13 +34,6 @@ const emptyAlerts: Readonly<Record<string, string>> = {
   PacelineOperatorMetricsMissing: 'the operator is scraped; the rule tests see it absent',
 }
 
-const panels = Object.entries(dashboards).flatMap(([file, dashboard]) =>
-  panelQueries(dashboard).map((panel) => ({
-    ...panel,
-    name: `${file}: ${panel.title} ${panel.legend}`,
-    key: `${panel.title} ${panel.legend}`,
-  })),
-)
 const Described = z.object({ processes: z.array(z.object({ part: z.string(), metricsUrl: z.string().nullish() })) })
 
 describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
@@ -87,14 +73,14 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     await place.dispose()
   })
 
-  test.each(panels.filter(({ key }) => !(key in emptyPanels)))('$name has data', async ({ query }) => {
+  test.each(panels.filter(({ key }) => !(key in empty)))('$name has data', async ({ query }) => {
     const samples = await prometheus.query(filledIn(query, windowSeconds))
     expect(samples.filter(({ value }) => !Number.isNaN(value)).length, filledIn(query, windowSeconds)).toBeGreaterThan(
       0,
     )
   })
 
-  test.each(panels.filter(({ key }) => key in emptyPanels))(
+  test.each(panels.filter(({ key }) => key in empty))(
     '$name is well-formed, and empty for the reason given',
     async ({ query }) => {
       const samples = await prometheus.query(filledIn(query, windowSeconds))
@@ -116,7 +102,7 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
   })
 
   test('the list of what is empty names only what there is', () => {
-    expect(Object.keys(emptyPanels).filter((key) => !panels.some((panel) => panel.key === key))).toEqual([])
+    expect(unknownIn(empty)).toEqual([])
     expect(Object.keys(emptyAlerts).filter((name) => !alerts.some((alert) => alert.name === name))).toEqual([])
   })
 })
