@@ -49,6 +49,7 @@ const operator = z.strictObject({
     marginMs: marginMs.unwrap(),
   }),
   requests: z.strictObject({ perSecondMax: z.number().positive(), burstMax: count }),
+  letGoOfPairs: flag,
   podDisruptionBudget: z.strictObject({ enabled: flag }),
   resources,
   terminationGracePeriodSeconds: seconds,

@@ -293,15 +293,28 @@ function reasonOf(answer: ApiAnswer): string {
   return typeof reason === 'string' ? reason : ''
 }
 
-/** An answer that is no success, in words that say what to do about it. */
-export function refusal(verb: string, path: string, answer: ApiAnswer): Failure {
+/** An answer that is no success. */
+export class Refusal extends Failure {
+  /** Of HTTP. */
+  readonly status: number
+
+  constructor(status: number, ...failure: ConstructorParameters<typeof Failure>) {
+    super(...failure)
+    this.status = status
+  }
+}
+
+/** In words that say what to do about it. */
+export function refusal(verb: string, path: string, answer: ApiAnswer): Refusal {
   const { message: said } = statusBody(answer)
   const why = typeof said === 'string' ? said : answer.body.slice(0, 200)
   const what = `${verb} ${path.split('?')[0]}: the API server says ${answer.status}: ${why}`
-  const temporary = answer.status === 429 || answer.status >= 500
-  if (temporary)
-    return new Failure('cluster-unavailable', what, { retry: { kind: 'after', afterMs: answer.retryAfterMs ?? 1_000 } })
-  return new Failure('cluster-refused', `${what}${adviceFor(answer.status)}`, { retry: { kind: 'never' } })
+  const { status, retryAfterMs } = answer
+  if (status === 429 || status >= 500)
+    return new Refusal(status, 'cluster-unavailable', what, {
+      retry: { kind: 'after', afterMs: retryAfterMs ?? 1_000 },
+    })
+  return new Refusal(status, 'cluster-refused', `${what}${adviceFor(status)}`, { retry: { kind: 'never' } })
 }
 
 function adviceFor(status: number): string {

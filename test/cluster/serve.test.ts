@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { waitFor } from './kit/cluster.ts'
 import { describeCluster } from './kit/sharedCluster.ts'
-import { belongings, rolledOut, workersOf } from './pairs.ts'
+import { belongings, rolledOut, simulatedPair, workersOf } from './pairs.ts'
 import { example, install, type Paceline } from './paceline.ts'
 
 /** Without what differs from run to run: times, ages, made-up names, measurements. */
@@ -39,7 +39,11 @@ describeCluster('a first pair', (cluster) => {
       values: { operator: { replicas: 1 }, router: { replicas: 1 } },
     })
   })
-  afterAll(() => paceline.remove())
+  afterAll(async () => {
+    // The last test has uninstalled it; where an earlier one failed, the pods go with their namespace.
+    await cluster().tryKubectl(['delete', 'pairs', '--all', '-n', paceline.namespace, '--timeout=60s'])
+    await cluster().kubectl('delete', 'namespace', paceline.namespace, '--timeout=120s')
+  })
 
   test('is served by a worker pod with the real model after one kubectl apply', async () => {
     await paceline.kubectl('apply', '-f', example('smol.yaml'))
@@ -97,6 +101,17 @@ describeCluster('a first pair', (cluster) => {
     await waitFor(
       { what: 'nothing left of the pair', waitMsMax: 30_000, explain: left },
       async () => (await left()) === '',
+    )
+  })
+
+  test('that outlives its release can still be deleted, and its workers go with it', async () => {
+    await paceline.apply(simulatedPair('left'))
+    await paceline.until('left', 'Ready')
+    await cluster().helm('uninstall', 'paceline', '--namespace', paceline.namespace, '--wait')
+    await paceline.kubectl('delete', 'pair', 'left', '--timeout=30s')
+    await waitFor(
+      { what: 'no worker left', waitMsMax: 60_000, explain: () => paceline.describe() },
+      async () => (await workersOf(paceline, 'left')).length === 0,
     )
   })
 })
