@@ -146,6 +146,18 @@ export const limits = {
     /** Deltas of non-streaming requests are sent at most this often: nobody reads them until the end. */
     quietDeltaIntervalMs: 500,
   },
+  speculation: {
+    /** Sequences a proposer remembers at the same time; llama.cpp runs at most 256. */
+    sequencesMax: 512,
+    /** Tokens of a sequence whose places are remembered (about 60 bytes each); what is written later is matched, but not found again. */
+    indexedTokensMax: 131_072,
+    /** Tokens from which one tri-gram table is built: 8 bytes each while it is built. */
+    calibrationTokensMax: 16_777_216,
+    /** Successors kept for a bigram: the twelfth best is hardly ever what comes next. */
+    successorsMax: 12,
+    /** A tri-gram table on disk and in memory. */
+    trigramTableBytesMax: 512 * mib,
+  },
   operator: {
     /** First wait after a failed reconcile or a crashed worker; doubled each time, with jitter, up to the maximum. */
     backOffMs: 500,
