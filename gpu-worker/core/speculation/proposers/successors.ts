@@ -1,0 +1,98 @@
+/**
+ * What may follow two tokens: the base table's successors and what this sequence itself has shown, merged, heaviest first.
+ *
+ * The adaptive part is no second table: a bigram's places in the sequence are walked, and each sighting of a token behind it adds the
+ * bonus to that token's weight, up to the cap. So nothing is written anywhere that another sequence could read, a token that the
+ * base table never saw behind these two is proposed all the same, and forgetting a sequence forgets everything.
+ */
+import { limits } from '#contracts/limits.ts'
+import type { GramIndex } from './gramIndex.ts'
+import type { TrigramTable } from './trigramTable.ts'
+
+export interface AdaptiveOptions {
+  /** Added to a tri-gram's weight for each sighting in the sequence. */
+  readonly bonus: number
+  /** A weight does not grow over this. */
+  readonly cap: number
+  /** Latest sightings that are walked; more than `cap / bonus` change nothing. */
+  readonly sightingsMax: number
+}
+
+/** The text of a sequence, with the places of its bigrams (`GramIndex(2)`). */
+export interface Sighted {
+  readonly tokens: readonly number[]
+  readonly bigrams: GramIndex
+}
+
+/** Read after `read`, overwritten by the next one: a search asks hundreds of times and must not make anything. */
+export class Successors {
+  /** Heaviest first; at equal weight the base table's, then the one sighted last, comes first. */
+  readonly tokens = new Int32Array(2 * limits.speculation.successorsMax)
+  readonly weights = new Float64Array(2 * limits.speculation.successorsMax)
+  count = 0
+  readonly #table: TrigramTable | null
+  readonly #options: AdaptiveOptions
+  readonly #bigram = [0, 0]
+
+  constructor(table: TrigramTable | null, options: AdaptiveOptions) {
+    this.#table = table
+    this.#options = options
+  }
+
+  read(sighted: Sighted | null, first: number, second: number): void {
+    this.count = 0
+    if (this.#table !== null) this.#readTable(this.#table, first, second)
+    if (sighted === null) return
+    this.#addSightings(sighted, first, second)
+    this.#sort()
+    this.count = Math.min(this.count, limits.speculation.successorsMax)
+  }
+
+  #readTable(table: TrigramTable, first: number, second: number): void {
+    const bigram = table.find(first, second)
+    if (bigram === undefined) return
+    const to = table.offsets[bigram + 1] ?? 0
+    for (let i = table.offsets[bigram] ?? 0; i < to; i++) {
+      this.tokens[this.count] = table.successors[i] ?? 0
+      this.weights[this.count] = table.weights[i] ?? 0
+      this.count += 1
+    }
+  }
+
+  #addSightings({ tokens, bigrams }: Sighted, first: number, second: number): void {
+    this.#bigram[0] = first
+    this.#bigram[1] = second
+    let place = bigrams.last(tokens, this.#bigram, 1)
+    for (let i = 0; i < this.#options.sightingsMax && place !== undefined; i++) {
+      this.#addSighting(tokens[place + 1] ?? 0)
+      place = bigrams.before(place)
+    }
+  }
+
+  #addSighting(token: number): void {
+    const { bonus, cap } = this.#options
+    const known = this.tokens.indexOf(token)
+    if (known >= 0 && known < this.count) {
+      this.weights[known] = Math.min(cap, (this.weights[known] ?? 0) + bonus)
+    } else if (this.count < this.tokens.length) {
+      this.tokens[this.count] = token
+      this.weights[this.count] = bonus
+      this.count += 1
+    }
+  }
+
+  /** By insertion: a handful of entries, nearly in order. */
+  #sort(): void {
+    for (let i = 1; i < this.count; i++) {
+      const token = this.tokens[i] ?? 0
+      const weight = this.weights[i] ?? 0
+      let at = i
+      for (; at > 0 && (this.weights[at - 1] ?? 0) < weight; at--) {
+        this.tokens[at] = this.tokens[at - 1] ?? 0
+        this.weights[at] = this.weights[at - 1] ?? 0
+      }
+      this.tokens[at] = token
+      this.weights[at] = weight
+    }
+  }
+}
