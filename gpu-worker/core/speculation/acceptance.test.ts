@@ -65,7 +65,7 @@ describe('expected gains', () => {
   test('count how often a method has nothing to say', () => {
     const subject = new Acceptance()
     for (let i = 0; i < 200; i++)
-      subject.asked({ method, key: i % 2, askedDepth: 4, proposedDepth: i % 2 === 0 ? 4 : 0 })
+      subject.asked({ method, key: i % 2, askedDepth: 4, proposedDepth: i % 2 === 0 ? 4 : 0, firstChance: 0.5 })
     const [often, never] = [0, 1].map((key) => subject.expectedGains(method, key, 4)[0] ?? 0)
     expect(often).toBeGreaterThan(0.6)
     expect(never).toBeLessThan(0.2)
@@ -73,7 +73,7 @@ describe('expected gains', () => {
 
   test('count how far proposals reach', () => {
     const subject = new Acceptance()
-    for (let i = 0; i < 200; i++) subject.asked({ method, key: 1, askedDepth: 8, proposedDepth: 2 })
+    for (let i = 0; i < 200; i++) subject.asked({ method, key: 1, askedDepth: 8, proposedDepth: 2, firstChance: 0.5 })
     const gains = subject.expectedGains(method, 1, 8)
     expect(gains[1]).toBeGreaterThan(0.5)
     expect(gains[2]).toBeLessThan(0.05)

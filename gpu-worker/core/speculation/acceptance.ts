@@ -20,6 +20,7 @@ const shrinkTrials = 12
 const confidenceTrials = 6
 const hitTrials = 6
 const confidenceBins = 10
+const spreadRate = 0.05
 
 /** Depths that are alike: 1, 2, 3, 4, 5–6, 7–8, 9–12, 13–16, more. */
 const bandEnds = [1, 2, 3, 4, 6, 8, 12, 16, Number.POSITIVE_INFINITY]
@@ -40,6 +41,8 @@ export interface AskOutcome {
   readonly askedDepth: number
   /** Longest path of the proposal; 0: nothing came. */
   readonly proposedDepth: number
+  /** That its first token is taken; 0: nothing came. */
+  readonly firstChance: number
 }
 
 interface SequenceRecord {
@@ -54,6 +57,8 @@ interface MethodRecord {
   readonly byBoth: readonly (readonly Rate[])[]
   /** Did a proposal reach this depth, where it was asked for? */
   readonly reach: readonly Rate[]
+  /** Of the chance of first tokens: mean, and mean distance from it. */
+  readonly first: { mean: number; spread: number }
   readonly sequences: Map<number, SequenceRecord>
 }
 
@@ -94,8 +99,16 @@ export class Acceptance {
     return this.#of(method).sequences.get(key)?.shift.trials ?? 0
   }
 
-  asked({ method, key, askedDepth, proposedDepth }: AskOutcome): void {
+  /** How much proposals say of themselves: 0 where each is as good as the next. */
+  spreadOf(method: ProposerMethod): number {
+    return this.#of(method).first.spread
+  }
+
+  asked({ method, key, askedDepth, proposedDepth, firstChance }: AskOutcome): void {
     const record = this.#of(method)
+    const { first } = record
+    first.mean += spreadRate * (firstChance - first.mean)
+    first.spread += spreadRate * (Math.abs(firstChance - first.mean) - first.spread)
     this.#sequence(record, key).hits.observe(proposedDepth > 0 ? 1 : 0)
     // A proposal of none says nothing of how far others reach beyond their first token.
     const seen = proposedDepth === 0 ? 1 : askedDepth
@@ -164,6 +177,7 @@ function newRecord(): MethodRecord {
     ),
     byBoth: confidences.map(perBand),
     reach: perBand(),
+    first: { mean: optimism.prior, spread: 0 },
     sequences: new Map(),
   }
 }

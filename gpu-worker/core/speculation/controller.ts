@@ -49,6 +49,8 @@ export interface RoundOutcome {
   readonly accepted: number
   /** Longest path that was verified: `accepted === depth` says nothing about the position after it. */
   readonly depth: number
+  /** Of a tree: the nodes that became text, as indexes of the proposal, whose first `verified` nodes were verified. */
+  readonly path?: readonly number[]
 }
 
 export interface StepOutcome {
@@ -62,6 +64,7 @@ export interface StepOutcome {
 }
 
 export interface SpeculationController {
+  /** `running` is in the order of the sequence ids, which have no gaps: the order decides what unequal lengths cost. */
   asks(running: readonly RunningSequence[], step: StepFacts): Ask[]
   cuts(running: readonly RunningSequence[], proposals: readonly Proposal[], step: StepFacts): Cut[]
   learn(outcome: StepOutcome): void
