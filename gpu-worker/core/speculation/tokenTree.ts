@@ -3,9 +3,7 @@
  * no node; parents stand before their children, siblings in the order in which they are to be tried.
  */
 import assert from 'node:assert/strict'
-
-/** A probability law over the vocabulary, `law[token]`; float64, because tails are subtracted from each other. */
-export type Law = Float64Array
+import type { Law } from './law.ts'
 
 /** The parent of a node that directly follows the sequence. */
 export const root = -1
@@ -42,4 +40,11 @@ export function depthsOf(tree: TokenTree): number[] {
   const depths: number[] = []
   for (const parent of tree.parents) depths.push(parent === root ? 1 : 1 + (depths[parent] ?? 0))
   return depths
+}
+
+/** Tokens from the root down to a node; none for `root`. */
+export function pathOf(tree: TokenTree, node: number): number[] {
+  const path: number[] = []
+  for (let at = node; at !== root; at = tree.parents[at] ?? root) path.push(tree.tokens[at] ?? 0)
+  return path.reverse()
 }
