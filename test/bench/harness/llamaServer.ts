@@ -23,17 +23,22 @@ export interface Peer {
 
 export const llamaServerPath = (): string | null => process.env['LLAMA_SERVER'] ?? null
 
-export async function startLlamaServer(binary: string, settings: EngineSettings): Promise<Peer> {
+/** `flags`: further words of the command line, such as `--spec-type ngram-simple`. */
+export async function startLlamaServer(
+  binary: string,
+  settings: EngineSettings,
+  { name = 'llama-server', flags = [] }: { name?: string; flags?: readonly string[] } = {},
+): Promise<Peer> {
   const port = await freePort()
   const child = startChild({
     name: 'llama-server',
     command: binary,
-    args: argumentsOf(port, settings),
+    args: [...argumentsOf(port, settings), ...flags],
     logFile: join(settings.logFolder, `llama-server-${port}.log`),
   })
   const url = `http://127.0.0.1:${port}`
   await untilReady(child, async () => (await fetch(`${url}/health`)).ok, 60_000)
-  return { child, target: { name: 'llama-server', url, model: 'peer', extra: { cache_prompt: false } } }
+  return { child, target: { name, url, model: 'peer', extra: { cache_prompt: false } } }
 }
 
 function argumentsOf(port: number, settings: EngineSettings): string[] {

@@ -3,7 +3,11 @@ import type { Contender } from './contender.ts'
 import type { EngineSettings } from './llamaServer.ts'
 import { startPlatform } from './platform.ts'
 
-export async function startPaceline(settings: EngineSettings): Promise<Contender> {
+/** `speculation` as in a ModelDeployment. Off unless asked for: plain decoding is compared with plain decoding. */
+export async function startPaceline(
+  settings: EngineSettings,
+  { name = 'paceline', speculation = { method: 'off' } }: { name?: string; speculation?: object } = {},
+): Promise<Contender> {
   const { slots, threads, contextTokensMax, kvCacheType, modelPath } = settings
   const platform = await startPlatform({
     name: 'bench-paceline',
@@ -13,13 +17,14 @@ export async function startPaceline(settings: EngineSettings): Promise<Contender
         modelPath,
         spec: {
           engine: { slots, threads, contextTokensMax, prefixCacheMiB: 0 },
+          speculation,
           compression: { kvCache: { type: kvCacheType } },
         },
       },
     ],
   })
   return {
-    target: { name: 'paceline', url: platform.url, model: 'smol' },
+    target: { name, url: platform.url, model: 'smol' },
     pids: {
       router: [platform.router.pid],
       broker: [platform.nats.pid],
