@@ -106,6 +106,27 @@ export const resourceKinds: readonly ResourceKind[] = [
       { name: 'Ready', type: 'string', jsonPath: condition('Ready', 'status'), description: 'Requests are routed.' },
       { name: 'Reason', type: 'string', jsonPath: condition('Ready', 'reason'), description: 'Why, in one word.' },
       age,
+      {
+        name: 'Deployments',
+        type: 'string',
+        jsonPath: condition('DeploymentsReady', 'reason'),
+        description: 'How the deployments stand that it names.',
+        priority: 1,
+      },
+      {
+        name: 'Degraded',
+        type: 'string',
+        jsonPath: condition('Degraded', 'reason'),
+        description: 'What a person should look at.',
+        priority: 1,
+      },
+      {
+        name: 'Message',
+        type: 'string',
+        jsonPath: condition('Ready', 'message'),
+        description: 'Why, in a sentence.',
+        priority: 1,
+      },
     ],
   },
 ]

@@ -2,7 +2,7 @@
  * `ModelRoute`: a model name for clients that stands for a policy over deployments.
  *
  * Exactly one strategy per route. In this version a route is accepted and checked, and nobody carries it out: routers answer its
- * name with "no such model", its status stays empty, and the definition's description says so.
+ * name with "no such model", and its status and the definition's description say so.
  */
 import * as z from 'zod'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'

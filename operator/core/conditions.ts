@@ -5,23 +5,32 @@
  */
 import type { Condition, ConditionType } from '#contracts/resources/modelDeployment.ts'
 
-export interface Finding {
-  readonly type: ConditionType
+/** `Type`: those of a deployment, or of another resource. */
+export interface Finding<Type extends string = ConditionType> {
+  readonly type: Type
   readonly status: Condition['status']
   readonly reason: string
   readonly message: string
 }
 
-export function finding(type: ConditionType, status: boolean | 'unknown', reason: string, message: string): Finding {
+/** A condition of a resource with such types. */
+export type Judged<Type extends string> = Omit<Condition, 'type'> & { type: Type }
+
+export function finding<Type extends string>(
+  type: Type,
+  status: boolean | 'unknown',
+  reason: string,
+  message: string,
+): Finding<Type> {
   return { type, status: status === 'unknown' ? 'Unknown' : status ? 'True' : 'False', reason, message }
 }
 
 /** `nowIso` is the wall clock, which only people read. */
-export function conditionsOf(
-  findings: readonly Finding[],
-  before: readonly Condition[],
+export function conditionsOf<Type extends string>(
+  findings: readonly Finding<Type>[],
+  before: readonly Judged<Type>[],
   at: { readonly nowIso: string; readonly generation: number },
-): Condition[] {
+): Judged<Type>[] {
   return findings.map((found) => {
     const previous = before.find((condition) => condition.type === found.type)
     const lastTransitionTime = previous?.status === found.status ? previous.lastTransitionTime : at.nowIso

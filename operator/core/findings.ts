@@ -129,7 +129,7 @@ function crashMessage({ observed, course, ready }: Facts): string {
 }
 
 function conflictMessage(desired: Desired): string {
-  const lines = desired.conflicts.map(({ name, owner }) => `"${name}" belongs to deployment "${owner}"`)
+  const lines = desired.conflicts.map(({ name, owner }) => `"${name}" belongs to ${owner.kind} "${owner.name}"`)
   return `${lines.join(', ')}; remove it from servedNames here or there`
 }
 

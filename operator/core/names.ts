@@ -27,7 +27,7 @@ function grant(claim: NameClaim, owners: Map<string, string>): GrantedNames {
   for (const name of new Set(claim.servedNames)) {
     const owner = owners.get(name) ?? claim.name
     owners.set(name, owner)
-    if (owner !== claim.name) conflicts.push({ name, owner })
+    if (owner !== claim.name) conflicts.push({ name, owner: { kind: 'deployment', name: owner } })
     else if (name !== claim.name) servedNames.push(name)
   }
   return { servedNames, conflicts }

@@ -30,9 +30,14 @@ export interface Desired {
   readonly image?: string
 }
 
+/** What clients can ask for by name. */
+export interface NameOwner {
+  readonly kind: 'deployment' | 'route'
+  readonly name: string
+}
 export interface NameConflict {
   readonly name: string
-  readonly owner: string
+  readonly owner: NameOwner
 }
 
 /** One live worker. */

@@ -103,7 +103,7 @@ describe('what else a person should look at', () => {
   })
 
   test('a name that another deployment holds', () => {
-    const conflicts = [{ name: 'gpt', owner: 'older' }]
+    const conflicts = [{ name: 'gpt', owner: { kind: 'deployment', name: 'older' } as const }]
     const status = statusFor({ desired: { ...desired, conflicts }, workers: [ready('w')] })
     expect(of(status, 'Degraded')).toBe('True NameConflict')
     expect(of(status, 'Ready')).toBe('True Serving')
@@ -265,13 +265,11 @@ test('a field that this version does not carry out is named by the condition it 
     ...spec,
     kvPrediction: { mode: 'on' },
     experts: [{ name: 'sql', adapter: anyModel }],
-    speculation: { ...spec.speculation, method: 'ngram' },
   })
   const status = statusFor({ desired: later, workers: [ready('w', later.revision)] })
   const message = (type: ConditionType) => status.conditions.find((condition) => condition.type === type)?.message
   expect(message('CompressionApplied')).toContain('spec.kvPrediction.mode')
   expect(message('ExpertsReady')).toContain('spec.experts')
-  expect(message('DraftReady')).toContain('spec.speculation.method')
   expect(of(statusFor({}), 'ExpertsReady')).toBe('True NotNeeded')
 })
 

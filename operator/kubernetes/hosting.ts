@@ -14,11 +14,15 @@ import type { OperatorPorts } from '../operator.ts'
 import type { Reports } from '../reports.ts'
 import type { KubernetesClient } from './client.ts'
 import { type ApiKeys, readApiKeys } from './core/apiKeys.ts'
+import { NameClaims } from './core/claims.ts'
+import type { NameOwner } from '../core/observed.ts'
 import type { PodPlace } from './core/podSpec.ts'
+import type { Standing } from './core/routeStatus.ts'
 import { createEventRecorder, type EventRecorder } from './events.ts'
 import { ModelUse } from './modelUse.ts'
+import { Routes } from './routes.ts'
 import { ClusterModels } from './models.ts'
-import { resources } from './core/objects.ts'
+import { type ApiObject, isDeleting, type Resource, resources } from './core/objects.ts'
 import { ClusterPlatform } from './platform.ts'
 import { type WatchHandlers, Watches } from './watches.ts'
 
@@ -37,8 +41,9 @@ export class ClusterHosting implements Hosting {
   readonly platform: ClusterPlatform
   readonly store: ClusterModels
   readonly #place: ClusterPlace
+  readonly #routes: Routes
   readonly #watches: Watches
-  readonly #recorder: EventRecorder
+  readonly #recorders: readonly EventRecorder[]
   #told: HostingEvents | null = null
   #apiKeys: ApiKeys = { keys: [], problems: [] }
 
@@ -47,7 +52,9 @@ export class ClusterHosting implements Hosting {
     const { clock, random, log } = ports
     const podPlace = placeOf(place)
     this.#place = place
-    this.#recorder = createRecorder(place)
+    const recorder = createRecorder(place, resources.deployments)
+    const routeRecorder = createRecorder(place, resources.routes)
+    this.#recorders = [recorder, routeRecorder]
     const watches = new Watches(
       { client, clock, random, log },
       this.#handlers((object, change) => use.changed(object, change)),
@@ -55,6 +62,11 @@ export class ClusterHosting implements Hosting {
     const use: ModelUse = new ModelUse({ models: () => this.store, platform: () => this.platform })
     this.#watches = watches
     const common = { client, clock, random, log, place: podPlace }
+    const naming = {
+      names: new NameClaims(),
+      nowIso: () => new Date(ports.epochMs()).toISOString(),
+      onNames: (owners: readonly NameOwner[]) => this.#lookAt(owners),
+    }
     this.store = new ClusterModels({
       ...common,
       claims: watches.claims,
@@ -66,11 +78,18 @@ export class ClusterHosting implements Hosting {
     this.platform = new ClusterPlatform({
       ...common,
       watches,
-      recorder: this.#recorder,
-      nowIso: () => new Date(ports.epochMs()).toISOString(),
+      ...naming,
+      recorder,
       lastHeard: (worker) => reports.of(worker),
       onUse: (name, files) => use.set(name, files),
       upkeepModels: (name) => use.upkeep(name),
+    })
+    this.#routes = new Routes({
+      ...common,
+      ...naming,
+      routes: watches.routes,
+      recorder: routeRecorder,
+      standingOf: (name) => this.#standingOf(name),
     })
   }
 
@@ -90,6 +109,7 @@ export class ClusterHosting implements Hosting {
     await delay(this.#place.ports.clock, limits.cluster.settleMs)
     this.#told = events
     this.#takeKeys()
+    this.#routes.begin()
   }
 
   /** Workers and their records stay; whoever leads next goes on with them. */
@@ -99,19 +119,37 @@ export class ClusterHosting implements Hosting {
 
   async close(): Promise<void> {
     this.#watches.stop()
-    await this.#recorder.close()
+    await this.#routes.stop()
+    await Promise.all(this.#recorders.map((recorder) => recorder.close()))
     await this.#place.onClose()
   }
 
   #handlers(onModel: WatchHandlers['onModel']): WatchHandlers {
     return {
-      onDeployment: (name, change) => this.platform.deploymentChanged(name, change),
+      onDeployment: (name, change) => {
+        this.platform.deploymentChanged(name, change)
+        this.#routes.deploymentChanged(name)
+      },
+      onRoute: (name, change) => this.#routes.changed(name, change),
       onPod: (change) => this.platform.podChanged(change),
       onBelonging: (deployment) => this.platform.belongingChanged(deployment),
       onModel,
       onApiKeys: () => this.#takeKeys(),
       onEvent: (kind) => this.#place.metrics.watchEvents.inc({ kind }),
     }
+  }
+
+  #lookAt(owners: readonly NameOwner[]): void {
+    for (const { kind, name } of owners)
+      if (kind === 'deployment') this.platform.announce(name)
+      else this.#routes.look(name)
+  }
+
+  #standingOf(name: string): Standing {
+    const deployment = this.platform.deploymentOf(name)
+    if (deployment === undefined || isDeleting(deployment.object)) return 'missing'
+    const conditions = this.platform.view(deployment.name).status?.conditions ?? []
+    return conditions.some(({ type, status }) => type === 'Ready' && status === 'True') ? 'ready' : 'not-ready'
   }
 
   #takeKeys(): void {
@@ -124,10 +162,10 @@ export class ClusterHosting implements Hosting {
   }
 }
 
-function createRecorder({ client, ports }: ClusterPlace): EventRecorder {
+function createRecorder({ client, ports }: ClusterPlace, regarding: Resource<ApiObject>): EventRecorder {
   const { clock, epochMs, random, log } = ports
   const instance = hostname()
-  return createEventRecorder({ client, regarding: resources.deployments, clock, epochMs, random, instance, log })
+  return createEventRecorder({ client, regarding, clock, epochMs, random, instance, log })
 }
 
 function placeOf({ cluster, ports }: ClusterPlace): PodPlace {

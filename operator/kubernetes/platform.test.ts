@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DeploymentName } from '#contracts/ids.ts'
 import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import type { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
 import { createFakeNetwork, type FakeNetwork } from '#test/simulate/fakeBus.ts'
 import { createRandom } from '#test/simulate/random.ts'
 import { type FakeApiServer, type StoredObject, startFakeApiServer } from '#test/kubernetes/fakeApiServer.ts'
@@ -161,6 +162,62 @@ describe('a pair in a cluster', () => {
     expect(pods().map(({ metadata }) => metadata.name)).toEqual(before)
     pair('smol', { replicas: 2 })
     await ready('smol', 2)
+  })
+})
+
+describe('a route in a cluster', () => {
+  const route = (name: string, spec: object) =>
+    server.put('modelroutes', {
+      metadata: { ...server.object('modelroutes', name)?.metadata, name },
+      spec,
+      status: server.object('modelroutes', name)?.['status'],
+    })
+  const says = (name: string, type: string, reason: string) =>
+    eventually(
+      () => reasonOf(name, type) === reason,
+      () => `${type} of ${name}: ${JSON.stringify(server.object('modelroutes', name)?.['status'])}`,
+    )
+  const reasonOf = (name: string, type: string) =>
+    (server.object('modelroutes', name)?.['status'] as ModelRouteStatus | undefined)?.conditions.find(
+      (condition) => condition.type === type,
+    )?.reason
+
+  test('is told that it has no effect yet, and how what it names stands; then nothing more is written', async () => {
+    await start()
+    route('helper', { name: 'assistant', direct: { deployment: 'smol' } })
+    await says('helper', 'Degraded', 'DeploymentMissing')
+    expect(reasonOf('helper', 'Ready')).toBe('NoEffectYet')
+    pair('smol')
+    await says('helper', 'DeploymentsReady', 'AllReady')
+    await says('helper', 'Degraded', 'AsExpected')
+    await quiet()
+    const notes = server.objects('events').filter(({ regarding }) => JSON.stringify(regarding).includes('ModelRoute'))
+    expect(notes.map(({ reason }) => reason)).toContain('AllReady')
+    const before = server.writes().length
+    route('helper', { name: 'assistant', direct: { deployment: 'smol' } })
+    await quiet()
+    expect(server.writes().slice(before)).toEqual([])
+    server.delete('modeldeployments', 'smol')
+    await says('helper', 'DeploymentsReady', 'DeploymentMissing')
+  })
+
+  test('gets no name that an older pair or route has, and keeps its own from a younger pair', async () => {
+    await start()
+    pair('old', { servedNames: ['chat'] })
+    await ready('old')
+    route('first', { name: 'chat', direct: { deployment: 'old' } })
+    await says('first', 'Degraded', 'NameConflict')
+    pair('old', { servedNames: [] })
+    await says('first', 'Degraded', 'AsExpected')
+    route('second', { name: 'chat', direct: { deployment: 'old' } })
+    await says('second', 'Degraded', 'NameConflict')
+    pair('young', { servedNames: ['chat'] })
+    await eventually(
+      () => conditionOf('young', 'Degraded')?.message.includes('route "first"') === true,
+      () => JSON.stringify(statusOf('young')),
+    )
+    server.delete('modelroutes', 'first')
+    await says('second', 'Degraded', 'AsExpected')
   })
 })
 

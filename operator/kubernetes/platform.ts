@@ -11,7 +11,7 @@ import { type ModelDeploymentStatus, type ModelFile } from '#contracts/resources
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash } from '../core/backOff.ts'
-import { type Crashes, type Desired, filesOf } from '../core/observed.ts'
+import { type Crashes, type Desired, filesOf, type NameOwner } from '../core/observed.ts'
 import type { DrainReason } from '../core/plan.ts'
 import type { RevisionHistory } from '../core/revision.ts'
 import type { Platform, PlatformView, PlatformWorker, WorkerOrder } from '../platform.ts'
@@ -19,7 +19,7 @@ import type { Heard } from '../reports.ts'
 import { Belongings } from './belongings.ts'
 import type { KubernetesClient } from './client.ts'
 import { replicasOf } from './core/belongings.ts'
-import { NameClaims } from './core/claims.ts'
+import type { NameClaims } from './core/claims.ts'
 import { createdOf, type KnownDeployment, type KnownSpec, knownSpec, readDeployment } from './core/deployments.ts'
 import { drainFinalizer, labels, ownerOf, workerName } from './core/names.ts'
 import { imageOf, type PodPlace, workerPod } from './core/podSpec.ts'
@@ -42,6 +42,9 @@ export interface ClusterPlatformOptions {
   readonly log: Log
   /** What a worker last said of itself. */
   readonly lastHeard: (worker: WorkerId) => Heard | null
+  readonly names: NameClaims
+  /** These may have more or fewer names now. */
+  readonly onNames: (owners: readonly NameOwner[]) => void
   /** The files that a pair uses from now on. */
   readonly onUse: (name: string, files: readonly ModelFile[]) => void
   readonly upkeepModels: (name: string) => Promise<void>
@@ -63,7 +66,6 @@ export class ClusterPlatform implements Platform {
   readonly #options: ClusterPlatformOptions
   readonly #belongings: Belongings
   readonly #deployments = new Map<string, KnownDeployment>()
-  readonly #names = new NameClaims()
   readonly #memory = new Map<string, Memory>()
   readonly #lives: PodLives
   readonly #status: StatusWriter
@@ -210,8 +212,7 @@ export class ClusterPlatform implements Platform {
   deploymentChanged(name: string, { now }: Change<DeploymentObject>): void {
     const known =
       now === undefined ? null : readDeployment(now, this.#deployments.get(name), this.#options.place.config)
-    const others = known === null ? this.#dropDeployment(name) : this.#takeDeployment(known)
-    for (const other of others) this.announce(other)
+    this.#options.onNames(known === null ? this.#dropDeployment(name) : this.#takeDeployment(known))
     this.announce(name)
   }
 
@@ -237,7 +238,7 @@ export class ClusterPlatform implements Platform {
     for (const handler of this.#onChange) handler(parsed.data)
   }
 
-  #takeDeployment(known: KnownDeployment): string[] {
+  #takeDeployment(known: KnownDeployment): NameOwner[] {
     const isSame = this.#deployments.get(known.name)?.known === known.known
     this.#deployments.set(known.name, known)
     // Another spec may be taken.
@@ -245,13 +246,14 @@ export class ClusterPlatform implements Platform {
     if (this.#isHeld(known.name)) void this.#status.refuse(known)
     if (isSame || known.known === null) return []
     const created = known.object.metadata?.creationTimestamp ?? ''
-    return this.#names.set({ name: known.name, servedNames: known.known.spec.servedNames, created })
+    const { servedNames } = known.known.spec
+    return this.#options.names.set({ kind: 'deployment', name: known.name, servedNames, created })
   }
 
-  #dropDeployment(name: string): string[] {
+  #dropDeployment(name: string): NameOwner[] {
     this.#deployments.delete(name)
     this.#options.onUse(name, [])
-    return this.#names.remove(name)
+    return this.#options.names.remove({ kind: 'deployment', name })
   }
 
   /** Nothing that could be taken is known of it: its workers are left as they are until it is corrected. */
@@ -282,7 +284,8 @@ export class ClusterPlatform implements Platform {
     const { object } = deployment
     const { spec, image, revision } = known
     const generation = object.metadata?.generation ?? 0
-    return { generation, revision, spec, image, created: createdOf(object), ...this.#names.grantOf(name) }
+    const names = this.#options.names.grantOf({ kind: 'deployment', name })
+    return { generation, revision, spec, image, created: createdOf(object), ...names }
   }
 
   #workersOf(name: string): PlatformWorker[] {

@@ -16,6 +16,7 @@ import {
   type Pod,
   type Resource,
   resources,
+  type RouteObject,
   type Secret,
   type Service,
 } from './core/objects.ts'
@@ -23,6 +24,7 @@ import { createReflector, type Reflector, type ReflectorOptions } from './reflec
 
 export interface WatchHandlers {
   readonly onDeployment: (name: string, change: Change<DeploymentObject>) => void
+  readonly onRoute: (name: string, change: Change<RouteObject>) => void
   readonly onPod: (change: Change<Pod>) => void
   readonly onBelonging: (deployment: string) => void
   /** A volume, a fetch, or a pod of one. */
@@ -44,6 +46,7 @@ export interface WatchOptions {
 
 export class Watches {
   readonly deployments: Reflector<DeploymentObject>
+  readonly routes: Reflector<RouteObject>
   readonly pods: Reflector<Pod>
   readonly services: Reflector<Service>
   readonly budgets: Reflector<DisruptionBudget>
@@ -55,7 +58,7 @@ export class Watches {
   readonly #podsOfJob = new Map<string, Set<string>>()
 
   constructor(options: WatchOptions, handlers: WatchHandlers) {
-    const { onEvent, onDeployment, onApiKeys, onModel } = handlers
+    const { onEvent, onDeployment, onRoute, onApiKeys, onModel } = handlers
     const of = <T extends ApiObject>(
       resource: Resource<T>,
       onChange: (name: string, change: Change<T>) => void,
@@ -68,6 +71,7 @@ export class Watches {
       if (object !== undefined) onModel(object, change)
     }
     this.deployments = of(resources.deployments, onDeployment)
+    this.routes = of(resources.routes, onRoute)
     this.pods = of(resources.pods, (name, change) => this.#onPod(name, change, handlers), { ...own, keep: keepPod })
     this.services = of(resources.services, onBelonging, own)
     this.budgets = of(resources.budgets, onBelonging, { ...own, keep: withoutStatus })
@@ -100,8 +104,8 @@ export class Watches {
   }
 
   #all(): readonly { start(): Promise<void>; stop(): void }[] {
-    const { deployments, pods, services, budgets, configMaps, claims, jobs, secrets } = this
-    return [deployments, pods, services, budgets, configMaps, claims, jobs, secrets]
+    const { deployments, routes, pods, services, budgets, configMaps, claims, jobs, secrets } = this
+    return [deployments, routes, pods, services, budgets, configMaps, claims, jobs, secrets]
   }
 
   #podsNamed(names: ReadonlySet<string> | undefined): readonly Pod[] {

@@ -26,7 +26,10 @@ test('age decides about names: what was there before keeps its name, wherever it
   )
   expect(second.map(({ name }) => name)).toEqual(['old', 'new'])
   const [, younger] = [...desiredOf(second).values()]
-  expect(younger).toMatchObject({ servedNames: ['new'], conflicts: [{ name: 'gpt', owner: 'old' }] })
+  expect(younger).toMatchObject({
+    servedNames: ['new'],
+    conflicts: [{ name: 'gpt', owner: { kind: 'deployment', name: 'old' } }],
+  })
 })
 
 test('a deployment that is gone is forgotten, and new when it comes back', () => {

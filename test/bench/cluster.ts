@@ -114,9 +114,8 @@ function isReady(status: unknown): boolean {
 }
 
 async function prepare(on: Cluster): Promise<void> {
-  const definition = join(projectFolder, 'charts', 'paceline', 'files', 'crds', 'modeldeployments.yaml')
-  await on.apply(readFileSync(definition, 'utf8'), '--server-side')
-  await on.kubectl('wait', '--for=condition=Established', 'crd/modeldeployments.paceline.dev')
+  await on.kubectl('apply', '--server-side', '-f', join(projectFolder, 'charts', 'paceline', 'files', 'crds'))
+  await on.kubectl('wait', '--for=condition=Established', 'crd', '--all')
   await on.kubectl('create', 'namespace', namespace)
   await addFakeNodes(on, Math.ceil(pairs / 100) + 1)
 }

@@ -2,7 +2,6 @@
  * The operator alone against a real API server, garbage collector and disruption controller; the node is played
  * (`test/kubernetes/fakeKubelet.ts`). What needs real pods is in the other files of this folder.
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
@@ -42,9 +41,8 @@ describe.skipIf(why !== null)(`an operator and a real API server${why === null ?
     cluster = await up({ extent: 'control-plane' })
     nats = await startNatsServer()
     bus = await nats.connect('worker')
-    const definition = join(projectFolder, 'charts', 'paceline', 'files', 'crds', 'modeldeployments.yaml')
-    await cluster.apply(readFileSync(definition, 'utf8'), '--server-side')
-    await cluster.kubectl('wait', '--for=condition=Established', 'crd/modeldeployments.paceline.dev')
+    await cluster.kubectl('apply', '--server-side', '-f', join(projectFolder, 'charts', 'paceline', 'files', 'crds'))
+    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all')
     await cluster.kubectl('create', 'namespace', namespace)
     await cluster.kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
     kubelet = await startFakeKubelet(cluster.kubeconfig, namespace, bus)
@@ -121,6 +119,39 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, slots: 2 } ${fields} }
     expect(before).not.toContain((await names('pods'))[0])
     const described = await cluster.kubectl('-n', namespace, 'describe', 'pair', 'smol')
     expect(described).toMatch(/WorkerStarted .*smol-/)
+    await remove('smol')
+  })
+
+  test('a route says that it has no effect yet, and what of it is missing; a younger one does not get its name', async () => {
+    await start()
+    const route = (name: string) => ({
+      apiVersion: 'paceline.dev/v1alpha1',
+      kind: 'ModelRoute',
+      metadata: { name },
+      spec: { name: 'assistant', direct: { deployment: 'smol' } },
+    })
+    const columns = async (name: string) =>
+      (await cluster.kubectl('-n', namespace, 'get', 'mroute', name, '--no-headers', '-o', 'wide')).split(/ {2,}/)
+    const shows = (name: string, ...words: string[]) =>
+      waitFor({ what: `${name}: ${words.join(' ')}`, waitMsMax: 15_000 }, async () => {
+        const found = await columns(name)
+        return words.every((word) => found.includes(word))
+      })
+    await cluster.apply(JSON.stringify(route('first')), '-n', namespace)
+    await shows('first', 'assistant', 'False', 'NoEffectYet', 'DeploymentMissing')
+    await apply('smol')
+    await ready('smol', 1)
+    await shows('first', 'AllReady', 'AsExpected')
+    // Older by a second at least: that is how exactly the API tells.
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    await cluster.apply(JSON.stringify(route('second')), '-n', namespace)
+    await shows('second', 'NameConflict')
+    const described = await cluster.kubectl('-n', namespace, 'describe', 'mroute', 'first')
+    expect(described).toMatch(/Observed Generation: +1/)
+    expect(described).toMatch(/AllReady .*DeploymentsReady is True/)
+    await cluster.kubectl('-n', namespace, 'delete', 'mroute', 'first')
+    await shows('second', 'AsExpected')
+    await cluster.kubectl('-n', namespace, 'delete', 'mroute', 'second')
     await remove('smol')
   })
 

@@ -1,20 +1,20 @@
 /**
- * Who may use which served name, kept up to date one pair at a time: 1,000 pairs must not be looked at for each change of one.
+ * Who may use which name, kept up to date one pair or route at a time: 1,000 pairs must not be looked at for each change of one.
  *
- * The rules are those of `core/names.ts`: a pair's own name is always its own; of further names the older pair keeps one that two
- * ask for (by creation, then by name, so that every operator decides alike). Pure but for its memory.
+ * The rules are those of `core/names.ts`: a pair's own name is always its own; of further names, and of the names of routes, the
+ * older keeps one that two ask for (by creation, then by name, so that every operator decides alike). Pure but for its memory.
  */
-import type { NameConflict } from '../../core/observed.ts'
+import type { NameConflict, NameOwner } from '../../core/observed.ts'
 
-export interface Claimant {
-  readonly name: string
+export interface Claimant extends NameOwner {
+  /** Of a route: the one name it stands for. */
   readonly servedNames: readonly string[]
   /** RFC 3339, as the API server wrote it: comparing two of them compares no clocks. */
   readonly created: string
 }
 
 export interface Grant {
-  /** The pair's own name first. */
+  /** A pair's own name first. */
   readonly servedNames: readonly string[]
   readonly conflicts: readonly NameConflict[]
 }
@@ -23,46 +23,44 @@ export class NameClaims {
   readonly #claimants = new Map<string, Claimant>()
   readonly #byName = new Map<string, Set<string>>()
 
-  /** The names of other pairs whose grant may have changed. */
-  set(claimant: Claimant): string[] {
-    const before = this.#claimants.get(claimant.name)
-    const touched = new Set([...this.#names(before), ...this.#names(claimant)])
+  /** The others whose grant may have changed. */
+  set(claimant: Claimant): NameOwner[] {
+    const key = keyOf(claimant)
+    const before = this.#claimants.get(key)
+    const touched = new Set([...names(before), ...names(claimant)])
     this.#forget(before)
-    this.#claimants.set(claimant.name, claimant)
-    for (const name of this.#names(claimant)) this.#claimsOf(name).add(claimant.name)
-    return this.#others(touched, claimant.name)
+    this.#claimants.set(key, claimant)
+    for (const name of names(claimant)) this.#claimsOf(name).add(key)
+    return this.#others(touched, key)
   }
 
-  remove(name: string): string[] {
-    const before = this.#claimants.get(name)
-    const touched = new Set(this.#names(before))
-    const others = this.#others(touched, name)
+  remove(owner: NameOwner): NameOwner[] {
+    const key = keyOf(owner)
+    const before = this.#claimants.get(key)
+    const others = this.#others(new Set(names(before)), key)
     this.#forget(before)
-    this.#claimants.delete(name)
+    this.#claimants.delete(key)
     return others
   }
 
-  grantOf(name: string): Grant {
-    const claimant = this.#claimants.get(name)
-    const servedNames = [name]
+  grantOf(owner: NameOwner): Grant {
+    const own = ownNames(owner)
+    const servedNames = [...own]
     const conflicts: NameConflict[] = []
-    for (const served of new Set(claimant?.servedNames ?? [])) {
-      const owner = this.#ownerOf(served)
-      if (owner !== name) conflicts.push({ name: served, owner })
-      else if (served !== name) servedNames.push(served)
+    for (const served of new Set(this.#claimants.get(keyOf(owner))?.servedNames ?? [])) {
+      const holder = this.#ownerOf(served)
+      if (keyOf(holder) !== keyOf(owner))
+        conflicts.push({ name: served, owner: { kind: holder.kind, name: holder.name } })
+      else if (!own.includes(served)) servedNames.push(served)
     }
     return { servedNames, conflicts }
   }
 
-  #ownerOf(served: string): string {
-    if (this.#claimants.has(served)) return served
-    const claimants = [...(this.#byName.get(served) ?? [])].flatMap((name) => this.#claimants.get(name) ?? [])
-    const oldest = claimants.reduce((a, b) => (isOlder(b, a) ? b : a))
-    return oldest.name
-  }
-
-  #names(claimant: Claimant | undefined): string[] {
-    return claimant === undefined ? [] : [claimant.name, ...claimant.servedNames]
+  #ownerOf(served: string): NameOwner {
+    const own = this.#claimants.get(keyOf({ kind: 'deployment', name: served }))
+    if (own !== undefined) return own
+    const claimants = [...(this.#byName.get(served) ?? [])].flatMap((key) => this.#claimants.get(key) ?? [])
+    return claimants.reduce((a, b) => (isOlder(b, a) ? b : a))
   }
 
   #claimsOf(name: string): Set<string> {
@@ -73,19 +71,26 @@ export class NameClaims {
 
   #forget(claimant: Claimant | undefined): void {
     if (claimant === undefined) return
-    for (const name of this.#names(claimant)) {
+    for (const name of names(claimant)) {
       const claims = this.#byName.get(name)
-      claims?.delete(claimant.name)
+      claims?.delete(keyOf(claimant))
       if (claims?.size === 0) this.#byName.delete(name)
     }
   }
 
-  #others(touched: ReadonlySet<string>, own: string): string[] {
-    const names = [...touched].flatMap((name) => [...(this.#byName.get(name) ?? [])])
-    return [...new Set(names)].filter((name) => name !== own)
+  #others(touched: ReadonlySet<string>, own: string): NameOwner[] {
+    const keys = new Set([...touched].flatMap((name) => [...(this.#byName.get(name) ?? [])]))
+    return [...keys].flatMap((key) => (key === own ? [] : (this.#claimants.get(key) ?? [])))
   }
 }
 
+const keyOf = ({ kind, name }: NameOwner): string => `${kind}/${name}`
+const ownNames = ({ kind, name }: NameOwner): readonly string[] => (kind === 'deployment' ? [name] : [])
+
+function names(claimant: Claimant | undefined): readonly string[] {
+  return claimant === undefined ? [] : [...ownNames(claimant), ...claimant.servedNames]
+}
+
 function isOlder(a: Claimant, b: Claimant): boolean {
-  return a.created === b.created ? a.name < b.name : a.created < b.created
+  return a.created === b.created ? keyOf(a) < keyOf(b) : a.created < b.created
 }

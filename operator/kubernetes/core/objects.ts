@@ -48,6 +48,8 @@ export interface DeploymentObject extends ApiObject {
   status?: unknown
 }
 
+export type RouteObject = DeploymentObject
+
 export interface Resource<T extends ApiObject> {
   readonly apiVersion: string
   readonly kind: string
@@ -64,6 +66,7 @@ const define = <T extends ApiObject>(apiVersion: string, kind: string, plural: s
 
 export const resources = {
   deployments: define<DeploymentObject>(ownApiVersion, 'ModelDeployment', 'modeldeployments'),
+  routes: define<RouteObject>(ownApiVersion, 'ModelRoute', 'modelroutes'),
   pods: define<Pod>('v1', 'Pod', 'pods'),
   secrets: define<Secret>('v1', 'Secret', 'secrets'),
   services: define<Service>('v1', 'Service', 'services'),

@@ -1,10 +1,22 @@
 /** Which changes of a status are worth an event: a condition that people watch turned, or its reason did. Pure. */
-import type { Condition, ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import type { Judged } from '../../core/conditions.ts'
 import type { Occurrence } from '../events.ts'
 
-const watched: ReadonlySet<string> = new Set(['Ready', 'Progressing', 'Degraded', 'ModelCacheReady', 'Stopped'])
+const watched: ReadonlySet<string> = new Set([
+  'Ready',
+  'Progressing',
+  'Degraded',
+  'ModelCacheReady',
+  'DeploymentsReady',
+  'Stopped',
+])
 
-export function occurrencesOf(before: ModelDeploymentStatus | null, now: ModelDeploymentStatus): Occurrence[] {
+type Condition = Judged<string>
+interface Status {
+  readonly conditions: readonly Condition[]
+}
+
+export function occurrencesOf(before: Status | null, now: Status): Occurrence[] {
   const news = now.conditions.filter((condition) =>
     isNews(
       before?.conditions.find(({ type }) => type === condition.type),

@@ -1,0 +1,110 @@
+/**
+ * ModelRoutes in a cluster: each is judged when it, a deployment that it names, or the owner of its name changes, and its status is
+ * written when it says something else than before. Sole writer of it; nothing else of a route is ours.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { Failure } from '#contracts/failure.ts'
+import { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
+import type { Clock } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import type { NameOwner } from '../core/observed.ts'
+import { createQueue, type Queue, type Requeue } from '../queue.ts'
+import type { KubernetesClient } from './client.ts'
+import type { NameClaims } from './core/claims.ts'
+import { isDeleting, nameOf, resources, type RouteObject, uidOf } from './core/objects.ts'
+import { occurrencesOf } from './core/occurrences.ts'
+import { type KnownRoute, readRoute, routeStatusOf, type Standing } from './core/routeStatus.ts'
+import type { EventRecorder } from './events.ts'
+import type { Reflector } from './reflector.ts'
+import type { Change } from './watches.ts'
+
+export interface RoutesOptions {
+  readonly client: KubernetesClient
+  readonly routes: Reflector<RouteObject>
+  readonly names: NameClaims
+  readonly recorder: EventRecorder
+  readonly clock: Clock
+  /** The wall clock, which only people read. */
+  readonly nowIso: () => string
+  readonly random: () => number
+  readonly log: Log
+  readonly standingOf: (deployment: string) => Standing
+  /** These may have more or fewer names now. */
+  readonly onNames: (owners: readonly NameOwner[]) => void
+}
+
+export class Routes {
+  readonly #options: RoutesOptions
+  readonly #known = new Map<string, KnownRoute>()
+  readonly #queue: Queue<string>
+  /** Before everything is known a deployment that was not listed yet would be taken for a missing one. */
+  #begun = false
+
+  constructor(options: RoutesOptions) {
+    this.#options = options
+    const { clock, random } = options
+    this.#queue = createQueue<string>({ clock, random, run: (name) => this.#run(name) })
+  }
+
+  begin(): void {
+    this.#begun = true
+    for (const name of this.#known.keys()) this.#queue.add(name)
+  }
+
+  stop(): Promise<void> {
+    return this.#queue.stop()
+  }
+
+  /** From the watch of ModelRoutes. */
+  changed(name: string, { now }: Change<RouteObject>): void {
+    const { names, onNames } = this.#options
+    if (now === undefined || isDeleting(now)) {
+      this.#known.delete(name)
+      onNames(names.remove({ kind: 'route', name }))
+      return
+    }
+    const route = readRoute(name, now.metadata?.generation ?? 0, now.spec)
+    this.#known.set(name, route)
+    const created = now.metadata?.creationTimestamp ?? ''
+    const servedNames = route.spec === null ? [] : [route.spec.name]
+    onNames(names.set({ kind: 'route', name, servedNames, created }))
+    this.look(name)
+  }
+
+  /** Something about this deployment changed. */
+  deploymentChanged(deployment: string): void {
+    for (const route of this.#known.values()) if (route.deployments.includes(deployment)) this.look(route.name)
+  }
+
+  look(name: string): void {
+    if (this.#begun && this.#known.has(name)) this.#queue.add(name)
+  }
+
+  async #run(name: string): Promise<Requeue> {
+    try {
+      await this.#judge(name)
+      return { kind: 'await-change' }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.#options.log.warn({ route: name, error }, 'the status of a route is not written yet')
+      return { kind: 'back-off', reason: error.message }
+    }
+  }
+
+  async #judge(name: string): Promise<void> {
+    const { client, routes, names, nowIso, standingOf, recorder } = this.#options
+    const object = routes.get(name)
+    const route = this.#known.get(name)
+    if (object === undefined || route === undefined) return
+    const deployments = new Map(route.deployments.map((deployment) => [deployment, standingOf(deployment)]))
+    const conflict = names.grantOf({ kind: 'route', name }).conflicts[0] ?? null
+    const before = ModelRouteStatus.safeParse(object.status).data ?? null
+    const status = routeStatusOf({ route, deployments, conflict }, before, nowIso())
+    if (isDeepStrictEqual(status, before)) return
+    const wanted = { metadata: { name: nameOf(object), uid: uidOf(object) }, status }
+    const applied = await client.apply(resources.routes, wanted, 'status')
+    if (applied === null) return
+    routes.remember(applied)
+    for (const occurrence of occurrencesOf(before, status)) recorder.say(object, occurrence)
+  }
+}
