@@ -28,6 +28,10 @@ const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> =
     help: 'print or run what builds the container images',
     load: async () => (await import('./images.ts')).images,
   },
+  calibrate: {
+    help: 'make what helps to serve a model: calibrate trigram',
+    load: async () => (await import('./calibrate.ts')).calibrate,
+  },
   bench: { help: 'measure: bench <name> [flags]', load: async () => (await import('./bench.ts')).bench },
   soak: { help: 'run long: soak <name> [flags]', load: async () => (await import('./bench.ts')).soak },
 }

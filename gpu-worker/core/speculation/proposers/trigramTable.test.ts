@@ -138,7 +138,7 @@ describe('a counter', () => {
   test('takes no more tokens than allowed', () => {
     const counter = new TrigramCounter({ vocabularySize: 4, tokenizer, sightingsMin: 1 })
     counter.add([1, 2, 3])
-    expect(() => counter.add(new Array<number>(limits.speculation.calibrationTokensMax - 2))).toThrow(/too many/)
+    expect(() => counter.add(Array<number>(limits.speculation.calibrationTokensMax - 2))).toThrow(/too many/)
   })
 })
 

@@ -1,0 +1,14 @@
+/**
+ * `paceline calibrate <what>`: makes, once for a model, what helps to serve it. `trigram` builds the tri-gram table.
+ */
+import { Failure } from '#contracts/failure.ts'
+import { calibrateTrigram } from './calibrate/trigram.ts'
+import type { Verb } from './context.ts'
+
+const kinds: Readonly<Record<string, Verb>> = { trigram: calibrateTrigram }
+
+export const calibrate: Verb = async ([kind = '', ...args], context) => {
+  const run = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined
+  if (run !== undefined) return run(args, context)
+  throw new Failure('invalid-configuration', `calibrate: name one of ${Object.keys(kinds).join(', ')}, not "${kind}"`)
+}

@@ -1,0 +1,133 @@
+/**
+ * `paceline calibrate trigram`: the tri-gram table of a model, from text files, or from text that the model itself writes.
+ *
+ *     paceline calibrate trigram --model model.gguf --out smol.trigrams [--text notes.txt …] [--tokens 200000] [--seed 1]
+ *
+ * Without `--model` the model of a resource file (`--file`, `--deployment`) is taken. The last line is JSON: what was built.
+ */
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { Failure } from '#contracts/failure.ts'
+import { silentLog } from '#runtime/log.ts'
+import { seedPrompts } from '../../gpu-worker/calibration/seedPrompts.ts'
+import { writeTexts } from '../../gpu-worker/calibration/writeTexts.ts'
+import { TrigramCounter } from '../../gpu-worker/core/speculation/proposers/trigramCounter.ts'
+import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
+import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
+import { loadTrigramTable, saveTrigramTable, tokenizerDigest } from '../../gpu-worker/trigramTableFile.ts'
+import type { Context } from '../context.ts'
+import { parseFlags } from '../flags.ts'
+import { obtainModel, resourcesIn } from '../models.ts'
+import { withCacheDir } from '../up.ts'
+
+const options = {
+  model: { type: 'string' },
+  file: { type: 'string' },
+  deployment: { type: 'string' },
+  out: { type: 'string' },
+  text: { type: 'string', multiple: true },
+  tokens: { type: 'string', default: '200000' },
+  'answer-tokens': { type: 'string', default: '192' },
+  temperature: { type: 'string', default: '0.5' },
+  seed: { type: 'string', default: '1' },
+  'sightings-min': { type: 'string', default: '1' },
+  streams: { type: 'string', default: '16' },
+  threads: { type: 'string' },
+  'cache-dir': { type: 'string' },
+} as const
+
+export async function calibrateTrigram(args: readonly string[], given: Context): Promise<number> {
+  const flags = parseFlags('calibrate trigram', args, options)
+  const context = withCacheDir(given, flags['cache-dir'])
+  if (flags.out === undefined)
+    throw new Failure('invalid-configuration', 'calibrate trigram: name the file to write with --out')
+  const number = (name: keyof typeof options, range: Range) => parseNumber(name, flags[name], range)
+  const modelPath = resolve(flags.model ?? (await modelOf(flags, context)))
+  await using runner = await openRunner(modelPath, context, {
+    slots: number('streams', { least: 1, most: 256 }),
+    contextTokensMax: number('answer-tokens', { least: 3, most: 4_096 }) + promptTokensMax,
+    threads: flags.threads === undefined ? availableParallelism() : number('threads', { least: 1, most: 512 }),
+  })
+  const counter = new TrigramCounter({
+    vocabularySize: runner.info.vocabularySize,
+    tokenizer: tokenizerDigest(runner),
+    sightingsMin: number('sightings-min', { least: 1, most: 1e6 }),
+  })
+  for (const path of flags.text ?? []) counter.add(tokensOf(runner, await readFile(path, 'utf8')))
+  if (flags.text === undefined)
+    await countOwnTexts(runner, counter, context, {
+      tokensMin: number('tokens', { least: 3, most: 1e7 }),
+      tokensMax: number('answer-tokens', { least: 3, most: 4_096 }),
+      temperature: number('temperature', { least: 0, most: 2, fraction: true }),
+      seed: number('seed', { least: 0, most: 2 ** 32 - 1 }),
+    })
+  await saveTrigramTable(flags.out, counter.build())
+  const { digest, tokenizer, bigrams, entries, tokensSeen, bytes } = await loadTrigramTable(flags.out)
+  const path = resolve(flags.out)
+  context.terminal.line(JSON.stringify({ path, digest, tokenizer, bigrams, entries, tokensSeen, bytes }))
+  return 0
+}
+
+/** Room for a seed prompt and its template. */
+const promptTokensMax = 128
+
+async function countOwnTexts(
+  runner: ModelRunner,
+  counter: TrigramCounter,
+  { terminal, interrupts }: Context,
+  { tokensMin, ...writing }: { tokensMin: number; tokensMax: number; temperature: number; seed: number },
+): Promise<void> {
+  const prompts = seedPrompts(tokensMin, writing.seed)
+  for await (const { prompt, answer } of writeTexts(runner, prompts, writing)) {
+    interrupts.first.throwIfAborted()
+    // An answer's first tri-grams begin in its prompt.
+    counter.add([...prompt.slice(-2), ...answer])
+    terminal.progress(`${counter.tokensSeen} of ${tokensMin} tokens written`)
+    if (counter.tokensSeen >= tokensMin) return
+  }
+}
+
+const tokensOf = (runner: ModelRunner, text: string) => runner.tokenize(text, { parseSpecial: false, addBegin: false })
+
+async function modelOf(flags: { file?: string; deployment?: string }, context: Context): Promise<string> {
+  const { deployments } = await resourcesIn(resolve(flags.file ?? `${context.config.root}/examples/local.yaml`))
+  const chosen = deployments.find(({ metadata }) => metadata.name === (flags.deployment ?? metadata.name))
+  if (chosen?.spec.target !== undefined) return obtainModel(chosen.spec.target, context)
+  const names = deployments.map(({ metadata }) => metadata.name).join(', ')
+  throw new Failure('invalid-configuration', `calibrate trigram: no such deployment with a model file among ${names}`)
+}
+
+function openRunner(
+  modelPath: string,
+  { clock }: Context,
+  shape: { slots: number; contextTokensMax: number; threads: number },
+): Promise<ModelRunner> {
+  return createLlamaRunner({
+    ...shape,
+    modelPath,
+    kvCacheType: 'auto',
+    kvLayout: 'split',
+    backend: 'auto',
+    embeddings: false,
+    host: { platform: process.platform, arch: process.arch },
+    clock,
+    log: silentLog,
+  })
+}
+
+interface Range {
+  readonly least: number
+  readonly most: number
+  readonly fraction?: boolean
+}
+
+function parseNumber(flag: string, text: unknown, { least, most, fraction = false }: Range): number {
+  const value = Number(text)
+  if (text !== '' && value >= least && value <= most && (fraction || Number.isInteger(value))) return value
+  const kind = fraction ? 'a number' : 'a whole number'
+  throw new Failure(
+    'invalid-configuration',
+    `--${flag} must be ${kind} from ${least} to ${most}, not "${String(text)}"`,
+  )
+}
