@@ -49,7 +49,7 @@ function show(record: InstanceRecord, operator: OperatorStatus | null): string[]
     '',
     ...table(['PAIR', 'READY', 'REASON', 'WORKERS', 'MODEL', 'TOKENS/S', 'RESTARTS'], deploymentRows(operator)),
     '',
-    ...table(['WORKER', 'PAIR', 'STATE', 'PID', 'ENGINE', 'SLOTS', 'AGE'], workerRows(operator)),
+    ...table(['WORKER', 'PAIR', 'STATE', 'PID', 'ENGINE', 'SLOTS', 'DRAFTING', 'AGE'], workerRows(operator)),
     '',
     ...table(['PAIR', 'CONDITION', 'STATUS', 'REASON', 'MESSAGE'], conditionRows(operator)),
   ]

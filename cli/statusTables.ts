@@ -28,6 +28,7 @@ export function workerRows(status: OperatorStatus): Row[] {
       worker.pid === null ? '-' : String(worker.pid),
       worker.engine ?? '-',
       worker.slots === null ? '-' : `${worker.slots.busy}/${worker.slots.total} +${worker.slots.waiting}`,
+      worker.speculation ?? '-',
       age(worker.ageMs),
     ]),
   )

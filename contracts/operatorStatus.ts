@@ -39,6 +39,8 @@ export const WorkerStatus = z.object({
   engine: z.string().nullable(),
   slots: z.object({ total: z.int(), busy: z.int(), waiting: z.int() }).nullable(),
   tokensPerSecond: z.number().nullable(),
+  /** Who may propose tokens in it now, and how many at most; null until it has said so. */
+  speculation: z.string().nullable().default(null),
 })
 export type WorkerStatus = z.infer<typeof WorkerStatus>
 

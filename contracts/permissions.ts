@@ -53,7 +53,14 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
     subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.report.>`],
   },
   worker: {
-    publish: [...writeBucket(buckets.workers), `${root}.router.*.stream`, `${root}.report.>`, `${root}.fetch.*`],
+    publish: [
+      ...writeBucket(buckets.workers),
+      // What its pair asks for, which changes while it runs.
+      ...watchBucket(buckets.models),
+      `${root}.router.*.stream`,
+      `${root}.report.>`,
+      `${root}.fetch.*`,
+    ],
     subscribe: [inbox('worker'), `${root}.worker.*.*`],
   },
 }

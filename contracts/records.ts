@@ -3,9 +3,13 @@
  */
 import * as z from 'zod'
 import { DeploymentName, Revision, TenantId, WorkerId } from './ids.ts'
+import { Speculation } from './resources/modelDeployment.ts'
 import { ChosenDefaults } from './sampling.ts'
 
-/** Bucket `models`, key = deployment name. What routers must know of a deployment; written by the operator only. */
+/**
+ * Bucket `models`, key = deployment name. What routers must know of a deployment, and what its workers follow without a restart
+ * (`slo`, `speculation`); written by the operator only.
+ */
 export const ModelRecord = z.object({
   deployment: DeploymentName,
   /** Names clients may use, unique over all deployments; the deployment's own name is one of them. */
@@ -25,6 +29,8 @@ export const ModelRecord = z.object({
   slo: z.object({ ttftMs: z.number().positive(), tpotMs: z.number().positive() }),
   /** What requests get that do not say it. */
   sampling: ChosenDefaults.optional(),
+  /** Absent: an older operator, which changes none of it live. */
+  speculation: Speculation.omit({ table: true }).optional(),
   queue: z.object({ requestsMax: z.int().positive(), bytesMax: z.int().positive() }),
   /** `fromZero`: without any worker, requests are held (at most `holdMsMax`) instead of refused, and one is started. Absent: not so. */
   scaling: z.object({ fromZero: z.boolean(), holdMsMax: z.number().positive() }).optional(),
@@ -60,5 +66,15 @@ export const WorkerRecord = z.object({
   slots: z.int().positive(),
   contextTokensMax: z.int().positive(),
   capabilities: ModelRecord.shape.capabilities,
+  /** How it drafts. Absent: an older worker, which does not. */
+  speculation: z
+    .object({
+      ...Speculation.omit({ table: true }).shape,
+      /** Who may be asked for tokens now. */
+      proposers: z.array(z.string()),
+      /** Who was given up, and why; everything goes on without them. */
+      dropped: z.array(z.object({ proposer: z.string(), reason: z.string(), message: z.string() })),
+    })
+    .optional(),
 })
 export type WorkerRecord = z.infer<typeof WorkerRecord>

@@ -17,6 +17,8 @@ export const WorkerConfig = z.strictObject({
   draftPath: z.string().nullable().default(null),
   engine: ModelDeploymentSpec.shape.engine,
   kvCacheType: z.enum(['auto', 'f16', 'bf16', 'q8_0']),
+  /** The verified tri-gram table on this machine; null where the pair has none. */
+  tablePath: z.string().nullable().default(null),
   /** At the start; the pair's record says what holds later (`ModelRecord`). */
   speculation: Speculation.prefault({}),
   slo: ModelDeploymentSpec.shape.slo,

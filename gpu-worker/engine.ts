@@ -22,7 +22,7 @@ import type { DecodeResult, ModelRunner } from './modelRunner.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pace } from './pace.ts'
 import type { Placement } from './placement.ts'
-import { type Chains, type Judged, noChains, type Speculation } from './speculation.ts'
+import { type Chains, type Judged, noChains, type Speculator } from './speculator.ts'
 import { batchSpan, shapeOf, type Span } from './step.ts'
 
 export interface EngineOptions {
@@ -35,7 +35,7 @@ export interface EngineOptions {
   readonly embeddings: EmbeddingQueue
   readonly pace: Pace
   readonly meter: Meter
-  readonly speculation: Speculation
+  readonly speculator: Speculator
   /** Prompt tokens of one step while other sequences run. */
   readonly chunkTokensMax: number
   readonly idleWork?: IdleWork
@@ -190,8 +190,8 @@ export class Engine {
 
   /** What to verify behind the last tokens of the running sequences, in the rows that the plan has left. */
   #draft(plans: readonly SpanPlan[]): Chains | Promise<Chains> {
-    const { jobs, runner, speculation } = this.#o
-    if (!speculation.isOn) return noChains
+    const { jobs, runner, speculator } = this.#o
+    if (!speculator.isOn) return noChains
     const running = plans.filter(({ count, samples }) => count === 1 && samples)
     const choices = running.map(({ slot }) => jobs.choiceIn(slot)).filter(({ job }) => job.end === null)
     const tokens = plans.reduce((sum, { count }) => sum + count, 0)
@@ -203,7 +203,7 @@ export class Engine {
         job.request.tokensMax - generatedCount(sequence) - 1,
       ),
     }))
-    return speculation.draft(candidates, {
+    return speculator.draft(candidates, {
       promptTokens: tokens - running.length,
       rowsMax: runner.batchTokensMax - tokens,
     })
@@ -235,7 +235,7 @@ export class Engine {
   }
 
   #commit(step: readonly Span[], result: StepResult): void {
-    if (result.kind !== 'decoded') this.#o.speculation.abandon()
+    if (result.kind !== 'decoded') this.#o.speculator.abandon()
     switch (result.kind) {
       case 'decoded':
         return this.#commitRows(step, result.decodeMs)
@@ -252,7 +252,7 @@ export class Engine {
   }
 
   #commitRows(step: readonly Span[], decodeMs: number): void {
-    const { clock, meter, pace, speculation } = this.#o
+    const { clock, meter, pace, speculator } = this.#o
     const decodedAt = clock.now()
     const shape = shapeOf(step)
     const judged: Judged[] = []
@@ -267,7 +267,7 @@ export class Engine {
       draftAccepted += verdict.accepted
       judged.push(verdict)
     }
-    speculation.settle(judged, decodeMs)
+    speculator.settle(judged, decodeMs)
     const now = clock.now()
     pace.stepped({ ...shape, decodeMs, gained, draftAccepted }, now)
     meter.step(shape.rows + shape.promptTokens)
@@ -339,7 +339,7 @@ export class Engine {
 
   #makeRoom(step: readonly Span[]): void {
     // Drafts give way before sequences do.
-    if (step.some(({ draftTokens }) => draftTokens.length > 0)) return this.#o.speculation.pause()
+    if (step.some(({ draftTokens }) => draftTokens.length > 0)) return this.#o.speculator.pause()
     if (this.#o.jobs.preemptYoungest() !== null) return
     for (const { choice } of step) {
       const message = `the KV cache has no room for one sequence of ${choice.sequence.tokens.length} tokens`

@@ -66,7 +66,7 @@ async function open(
     bus,
     clock,
     runner,
-    proposers: createProposers(config),
+    proposers: await createProposers(config, { runner, log }),
     log,
     metrics,
     config,

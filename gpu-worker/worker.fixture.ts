@@ -9,15 +9,15 @@ import { type Dispatch, type RequestEvent, StepFrame, WorkerReport } from '#cont
 import { Assembler, parsePart, split } from '#contracts/parts.ts'
 import { SimulatedSettings, type Speculation } from '#contracts/resources/modelDeployment.ts'
 import { samplingDefaults } from '#contracts/sampling.ts'
-import { subjects, type WorkerInboxKind } from '#contracts/subjects.ts'
+import { type Bucket, subjects, type WorkerInboxKind } from '#contracts/subjects.ts'
 import { WorkerConfig } from '#contracts/workerConfig.ts'
-import type { Bus } from '#runtime/bus.ts'
+import type { Bus, KeyValueEntry, Subscription } from '#runtime/bus.ts'
 import { type Log, silentLog } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import { createFakeClock, type FakeClock, type ProcessClock } from '#test/simulate/fakeClock.ts'
 import type { Proposer } from './core/speculation/proposer.ts'
-import { createProposers } from './createProposers.ts'
+import { type Proposers, simulatedProposers } from './createProposers.ts'
 import { type MeasurementStore, noMeasurements } from './measurementStore.ts'
 import type { BatchSpan, ModelRunner } from './modelRunner.ts'
 import { createSimulatedRunner } from './simulated/simulatedRunner.ts'
@@ -31,6 +31,7 @@ export class StubBus implements Bus {
   readonly state = 'connected'
   readonly published: { readonly subject: string; readonly payload: Uint8Array }[] = []
   readonly registered = new Map<string, Uint8Array>()
+  readonly #watches: { readonly bucket: Bucket; entry(entry: KeyValueEntry): void }[] = []
   #handler: ((payload: Uint8Array, subject: string) => void) | null = null
 
   publish(subject: string, payload: Uint8Array): void {
@@ -54,8 +55,14 @@ export class StubBus implements Bus {
     return { unsubscribe: () => undefined }
   }
 
-  watch(): Promise<{ unsubscribe(): void }> {
+  watch(bucket: Bucket, { entry }: { entry(entry: KeyValueEntry): void }): Promise<Subscription> {
+    this.#watches.push({ bucket, entry })
     return Promise.resolve({ unsubscribe: () => undefined })
+  }
+
+  /** A bucket's entry has changed. */
+  tell(bucket: Bucket, key: string, value: Uint8Array): void {
+    for (const watch of this.#watches) if (watch.bucket === bucket) watch.entry({ key, value })
   }
 
   put(_bucket: string, key: string, value: Uint8Array): Promise<void> {
@@ -125,7 +132,7 @@ export class Stand {
       bus: this.bus,
       clock: this.process,
       runner: this.runner,
-      proposers: [...createProposers(config), ...(options.proposers ?? [])],
+      proposers: withMore(simulatedProposers(config), options.proposers ?? []),
       log: options.log ?? silentLog,
       metrics: this.metrics,
       config,
@@ -218,6 +225,13 @@ export function dispatchOf(dispatch: Partial<Dispatch> & { readonly id: Dispatch
     ...dispatch,
     sampling: { ...samplingDefaults, seed: 7, maxTokens: 16, ignoreEos: true, ...dispatch.sampling },
   }
+}
+
+/** A test's own proposers take the place of those of the same method. */
+function withMore(own: Proposers, more: readonly Proposer[]): Proposers {
+  const methods = more.map(({ method }) => method)
+  const others = own.proposers.filter(({ method }) => !methods.includes(method))
+  return { ...own, proposers: [...others, ...more], reserve: own.reserve.filter((method) => !methods.includes(method)) }
 }
 
 function configOf(options: StandOptions, simulated: SimulatedSettings): WorkerConfig {

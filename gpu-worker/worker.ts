@@ -15,7 +15,7 @@ import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
 import type { ChatTemplate } from './chat/template.ts'
 import { createFixedController } from './core/speculation/fixed.ts'
-import type { Proposer } from './core/speculation/proposer.ts'
+import type { Proposers } from './createProposers.ts'
 import { EmbeddingQueue } from './embeddingQueue.ts'
 import { Engine } from './engine.ts'
 import { MeasurementWork } from './idleWork.ts'
@@ -26,17 +26,18 @@ import { Meter, type WorkerMetrics } from './meter.ts'
 import type { ModelRunner } from './modelRunner.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
+import { followRecord } from './pairRecord.ts'
 import { Placement } from './placement.ts'
 import { PrefixCache } from './prefixCache.ts'
 import { createPrepare, openTemplate } from './prepare.ts'
 import { Reporter, type WorkerState } from './report.ts'
-import { Speculation } from './speculation.ts'
+import { Speculator } from './speculator.ts'
 
 export interface WorkerOptions {
   readonly bus: Bus
   readonly clock: Clock
   readonly runner: ModelRunner
-  readonly proposers: readonly Proposer[]
+  readonly proposers: Proposers
   readonly log: Log
   readonly metrics: WorkerMetrics
   readonly config: WorkerConfig
@@ -78,7 +79,7 @@ class AssembledWorker implements Worker {
   readonly #cache: PrefixCache
   readonly #placement: Placement
   readonly #pace: Pace
-  readonly #speculation: Speculation
+  readonly #speculator: Speculator
   readonly #jobs: Jobs
   readonly #embeddings: EmbeddingQueue
   readonly #measurements: MeasurementWork
@@ -90,6 +91,7 @@ class AssembledWorker implements Worker {
   readonly #finished = Promise.withResolvers<void>()
   #state: WorkerState = 'loading'
   #subscription: Subscription | null = null
+  #pairRecord: Promise<Subscription | null> = Promise.resolve(null)
   #ending: Promise<void> | null = null
 
   constructor(options: WorkerOptions) {
@@ -110,17 +112,17 @@ class AssembledWorker implements Worker {
       now: clock.now(),
     })
     const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
-    this.#speculation = new Speculation({
+    this.#speculator = new Speculator({
       clock,
       log,
       meter: this.#meter,
-      proposers: options.proposers,
+      ...options.proposers,
       settings: config.speculation,
       createController: () => createFixedController(),
       vocabularySize: runner.info.vocabularySize,
       onChange: () => this.#reporter.register(),
     })
-    this.#jobs = new Jobs({ ...shared, onChange, onLeft: (key) => this.#speculation.forget(key) })
+    this.#jobs = new Jobs({ ...shared, onChange, onLeft: (key) => this.#speculator.forget(key) })
     this.#embeddings = new EmbeddingQueue({
       runner,
       clock,
@@ -146,7 +148,7 @@ class AssembledWorker implements Worker {
       jobs: this.#jobs,
       embeddings: this.#embeddings,
       chunkTokensMax: config.engine.promptChunkTokensMax,
-      speculation: this.#speculation,
+      speculator: this.#speculator,
       idleWork: this.#measurements,
     })
     this.#inbox = this.#createInbox()
@@ -177,6 +179,12 @@ class AssembledWorker implements Worker {
     this.#state = 'ready'
     this.#subscription = this.#inbox.subscribe()
     this.#reporter.start()
+    this.#pairRecord = followRecord({
+      bus: this.#o.bus,
+      deployment: this.#o.config.deployment,
+      log: this.#o.log,
+      onRecord: ({ speculation }) => void (speculation !== undefined && this.#speculator.change(speculation)),
+    })
     const fail = (error: unknown) => this.#finished.reject(error)
     this.#engine.run().catch(fail)
     this.#loadMeasurements().catch(fail)
@@ -252,6 +260,7 @@ class AssembledWorker implements Worker {
     this.#outbox.flush()
     this.#state = 'stopped'
     this.#subscription?.unsubscribe()
+    void this.#pairRecord.then((subscription) => subscription?.unsubscribe())
     await this.#reporter.stop()
     if (this.#pace.curve.origin === 'measured')
       await curveStore.write('curve', measurementKey(this.#o), curveMessage(this.#pace.curve))
@@ -297,6 +306,7 @@ class AssembledWorker implements Worker {
       slots: info.slots,
       contextTokensMax: info.contextTokensMax,
       capabilities: this.#capabilities,
+      speculation: this.#speculator.state,
     }
   }
 }

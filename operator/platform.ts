@@ -44,6 +44,8 @@ export interface WorkerOrder {
   readonly modelPath: string | null
   /** null: no draft, or not on this machine. */
   readonly draftPath: string | null
+  /** null: no tri-gram table. */
+  readonly tablePath: string | null
   /** As `Desired.image` was when this revision was asked for. */
   readonly image?: string
 }

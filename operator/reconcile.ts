@@ -9,7 +9,7 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { goodputOf } from './core/demand.ts'
-import { draftFileOf, filesOf, modelFileOf, type Observed, type ObservedWorker } from './core/observed.ts'
+import { draftFileOf, filesOf, modelFileOf, type Observed, type ObservedWorker, tableFileOf } from './core/observed.ts'
 import { type Action, type Plan, planDeployment } from './core/plan.ts'
 import type { RevisionHistory } from './core/revision.ts'
 import { statusOf } from './core/status.ts'
@@ -164,12 +164,15 @@ async function startWorker(world: World, name: DeploymentName, action: StartActi
   const { revision, spec, image } = action.start
   const target = modelFileOf(spec)
   const draft = draftFileOf(spec)
+  const table = tableFileOf(spec)
   const modelPath = target === null ? null : await world.store.confirm(target)
   const draftPath = draft === null ? null : await world.store.confirm(draft)
+  const tablePath = table === null ? null : await world.store.confirm(table)
   // A file has gone since it was seen: the store now says so, and the next plan fetches it again.
-  if ((target !== null && modelPath === null) || (draft !== null && draftPath === null)) return
+  const isGone = (file: object | null, path: string | null) => file !== null && path === null
+  if (isGone(target, modelPath) || isGone(draft, draftPath) || isGone(table, tablePath)) return
   if (action.restart) world.onRestart(name)
-  const order = { deployment: name, revision, spec, modelPath, draftPath }
+  const order = { deployment: name, revision, spec, modelPath, draftPath, tablePath }
   await world.platform.startWorker(image === undefined ? order : { ...order, image })
 }
 

@@ -3,6 +3,7 @@
  */
 import type { DeploymentName } from '#contracts/ids.ts'
 import type { DeploymentReport, ModelFileState, OperatorStatus, WorkerStatus } from '#contracts/operatorStatus.ts'
+import type { WorkerRecord } from '#contracts/records.ts'
 import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
 import { version } from '#runtime/version.ts'
 import { cacheStateOf, type ModelState, type Observed } from './core/observed.ts'
@@ -100,5 +101,14 @@ function workerStatus(worker: JudgedWorker, { course }: Plan, pid: number | null
     engine: registration === null ? null : `${registration.engine.kind} ${registration.engine.backend}`,
     slots: report?.slots ?? null,
     tokensPerSecond: report?.tokensPerSecond ?? null,
+    speculation: speculationOf(registration),
   }
+}
+
+/** As in `ngram up to 8 (goodput)`. */
+function speculationOf(registration: WorkerRecord | null): string | null {
+  if (registration?.speculation === undefined) return null
+  const { method, proposers, draftTokensMax, controller } = registration.speculation
+  if (method === 'off') return 'off'
+  return proposers.length === 0 ? 'nobody proposes' : `${proposers.join('+')} up to ${draftTokensMax} (${controller})`
 }

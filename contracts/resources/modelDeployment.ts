@@ -69,13 +69,21 @@ export const Speculation = z.strictObject({
     .enum(['auto', 'off', 'draft', 'ngram', 'trigram'], { error: quoteOff })
     .default('auto')
     .describe(
-      'Who proposes tokens. `auto`: the draft where there is one, else what costs nothing. Write `"off"` with its quotes.',
+      'Who proposes tokens: `draft`: the draft model; `ngram`: what followed the same words before; `trigram`: that and a table. `auto`: whichever of them pays. Changes live. Write `"off"` with its quotes.',
     ),
-  draftTokensMax: z.int().min(1).max(64).default(8).describe('The controller chooses 0 to this many each step.'),
+  draftTokensMax: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(8)
+    .describe('The controller chooses 0 to this many each step. Changes live.'),
   controller: z
     .enum(['goodput', 'fixed', 'threshold'])
     .default('goodput')
     .describe('Who chooses how many: by measured cost and acceptance, always `draftTokensMax`, or by confidence.'),
+  table: ModelFile.optional().describe(
+    'A tri-gram table for the target’s tokenizer, made by `paceline calibrate trigram`; without one the method `trigram` knows only the text of the request.',
+  ),
 })
 
 export type Speculation = z.infer<typeof Speculation>
@@ -195,8 +203,6 @@ export type ModelDeploymentSpec = z.infer<typeof ModelDeploymentSpec>
 
 /** What is accepted and changes nothing yet, and when it is set to something. */
 const laterFields: Readonly<Record<string, (spec: ModelDeploymentSpec) => boolean>> = {
-  'spec.draft': ({ draft }) => draft !== undefined,
-  'spec.speculation.method': ({ speculation: { method } }) => method !== 'auto' && method !== 'off',
   'spec.compression.kvCache.cold': ({ compression }) => compression.kvCache.cold !== 'raw',
   'spec.compression.weights': ({ compression }) => compression.weights !== undefined,
   'spec.kvPrediction.mode': ({ kvPrediction }) => kvPrediction.mode !== 'off',

@@ -64,19 +64,23 @@ function targetFinding({ course, readyNew }: Facts): Finding {
   return finding('TargetReady', false, 'NotLoaded', `no worker of revision ${revision} has loaded its ${what} yet`)
 }
 
-/** Whether its vocabulary fits is found by the worker at its start; it then fails and says so (`Degraded`). */
-function draftFinding(facts: Facts): Finding {
-  const { observed, course } = facts
+/** Whether its vocabulary fits, and whether it goes on working, is found by the workers: they go on without it and say so. */
+function draftFinding({ observed, course, readyNew }: Facts): Finding {
   const draft = modelStateOf(observed.models, draftFileOf(course.target.spec))
   if (draft.kind === 'failed') return finding('DraftReady', false, 'FetchFailed', draft.message)
   if (draft.kind === 'absent' || draft.kind === 'fetching')
     return finding('DraftReady', false, 'NotFetched', progressOf(draft))
-  const message =
-    draft.kind === 'ready' ? 'the draft is in the model cache' : 'the pair has no draft; nothing is needed'
-  return (
-    withoutEffect(facts, 'DraftReady', ['spec.draft', 'spec.speculation']) ??
-    finding('DraftReady', true, 'NotNeeded', message)
-  )
+  const said = readyNew.flatMap((worker) => worker.registration?.speculation ?? [])
+  const dropped = said.flatMap((speculation) => speculation.dropped)
+  const [first] = dropped
+  if (first !== undefined) {
+    const message = `${count(said.filter((one) => one.dropped.length > 0).length, 'worker')} without ${first.proposer}`
+    return finding('DraftReady', false, first.reason, `${message}: ${first.message}`)
+  }
+  if (draft.kind === 'not-needed')
+    return finding('DraftReady', true, 'NotNeeded', 'the pair has no draft; nothing is needed')
+  if (said.length === 0) return finding('DraftReady', 'unknown', 'NoWorkerReady', 'known once a worker is ready')
+  return finding('DraftReady', true, 'Loaded', `draft loaded by ${count(said.length, 'worker')}`)
 }
 
 function expertsFinding(facts: Facts): Finding {

@@ -178,15 +178,20 @@ export function draftFileOf(spec: ModelDeploymentSpec): ModelFile | null {
   return spec.engine.kind === 'simulated' ? null : (spec.draft ?? null)
 }
 
+/** The tri-gram table that workers of this spec propose from. */
+export function tableFileOf(spec: ModelDeploymentSpec): ModelFile | null {
+  return spec.engine.kind === 'simulated' ? null : (spec.speculation.table ?? null)
+}
+
 export function filesOf(spec: ModelDeploymentSpec): ModelFile[] {
-  return [modelFileOf(spec), draftFileOf(spec)].filter((file) => file !== null)
+  return [modelFileOf(spec), draftFileOf(spec), tableFileOf(spec)].filter((file) => file !== null)
 }
 
 export function modelStateOf(models: ReadonlyMap<string, ModelState>, file: ModelFile | null): ModelState {
   return file === null ? { kind: 'not-needed' } : (models.get(file.sha256) ?? { kind: 'absent' })
 }
 
-/** Target and draft are one unit: workers start when all of it is there. The least ready file speaks for the whole. */
+/** Target, draft and table are one unit: workers start when all of it is there. The least ready file speaks for the whole. */
 export function cacheStateOf(observed: Observed, spec: ModelDeploymentSpec): ModelState {
   const states = filesOf(spec).map((file) => modelStateOf(observed.models, file))
   const least = (['failed', 'absent', 'fetching', 'ready'] as const).map((kind) =>

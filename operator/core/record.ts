@@ -17,10 +17,17 @@ export function recordOf(observed: Observed, desired: Desired, now: number, targ
     created: observed.published?.created ?? desired.created,
     ...serving,
     slo: { ...spec.slo },
+    speculation: liveSpeculation(spec),
     sampling: { ...spec.sampling },
     queue: { ...spec.queue },
     scaling: { fromZero: scalesFromZero(spec), holdMsMax: limits.queue.holdMsMax },
   }
+}
+
+/** Whatever running workers follow. Their files are part of the revision. */
+function liveSpeculation({ speculation }: Desired['spec']): ModelRecord['speculation'] {
+  const { method, draftTokensMax, controller } = speculation
+  return { method, draftTokensMax, controller }
 }
 
 type Target = Pick<RevisionEntry, 'revision' | 'spec'>

@@ -10,7 +10,14 @@ test('whatever a worker is started with makes a new revision', () => {
   expect(changed({ target: { ...anyModel, sha256: 'b'.repeat(64) } })).toBe(true)
   expect(changed({ engine: { ...base.engine, slots: 2 } })).toBe(true)
   expect(changed({ compression: { kvCache: { type: 'q8_0' } } })).toBe(true)
-  expect(changed({ slo: { ttftMs: 1, tpotMs: 1 } })).toBe(true)
+  expect(changed({ draft: anyModel })).toBe(true)
+  expect(changed({ speculation: { table: anyModel } })).toBe(true)
+})
+
+test('what running workers follow does not', () => {
+  expect(changed({ slo: { ttftMs: 1, tpotMs: 1 } })).toBe(false)
+  for (const speculation of [{ method: 'ngram' }, { method: 'off' }, { draftTokensMax: 2 }, { controller: 'fixed' }])
+    expect(changed({ speculation })).toBe(false)
 })
 
 test('where the same content comes from, how many workers there are and what routers read does not', () => {

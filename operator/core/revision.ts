@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
-import { draftFileOf, modelFileOf } from './observed.ts'
+import { draftFileOf, modelFileOf, tableFileOf } from './observed.ts'
 
 /** One revision that a deployment has had, with everything that is needed to go back to it. */
 export const RevisionEntry = z.object({
@@ -39,16 +39,15 @@ export function parseHistory(stored: unknown): RevisionHistory {
 }
 
 export function revisionOf(spec: ModelDeploymentSpec, image?: string): Revision {
-  const { engine, speculation, compression, kvPrediction, slo, resources, podTemplate } = spec
+  const { engine, compression, kvPrediction, resources, podTemplate } = spec
   const needsNewWorkers = {
     target: modelFileOf(spec)?.sha256 ?? null,
     draft: draftFileOf(spec)?.sha256 ?? null,
+    table: tableFileOf(spec)?.sha256 ?? null,
     experts: spec.experts.map(({ name, adapter }) => ({ name, sha256: adapter.sha256 })),
     engine,
-    speculation,
     compression,
     kvPrediction,
-    slo,
     resources,
     podTemplate,
     image,

@@ -253,10 +253,33 @@ describe('a pair with a draft', () => {
     )
   })
 
-  test('is told that the draft has no effect yet', () => {
-    const status = with_({ kind: 'ready', path: '/cache/d.gguf' })
-    expect(of(status, 'DraftReady')).toBe('Unknown NoEffectYet')
+  const told = (...dropped: { proposer: string; reason: string; message: string }[]) => {
+    const worker = ready('w', drafted.revision)
+    const speculation = {
+      method: 'auto',
+      draftTokensMax: 8,
+      controller: 'goodput',
+      proposers: ['draft', 'ngram'],
+      dropped,
+    } as const
+    const registration = {
+      ...registrationOf('w', drafted.revision),
+      speculation: { ...speculation, proposers: [], dropped },
+    }
+    const models = new Map([target, [draft.sha256, { kind: 'ready', path: '/cache/d.gguf' } as ModelState]])
+    return statusFor({ desired: drafted, models, workers: [{ ...worker, registration }] })
+  }
+
+  test('has its draft when a worker has loaded it', () => {
+    expect(of(with_({ kind: 'ready', path: '/cache/d.gguf' }), 'DraftReady')).toBe('Unknown NoWorkerReady')
+    expect(of(told(), 'DraftReady')).toBe('True Loaded')
     expect(of(statusFor({}), 'DraftReady')).toBe('True NotNeeded')
+  })
+
+  test('serves without a draft that does not fit, and says why', () => {
+    const status = told({ proposer: 'draft', reason: 'VocabularyMismatch', message: 'token 7 is "a" and "b"' })
+    expect(of(status, 'Ready')).toBe('True Serving')
+    expect(of(status, 'DraftReady')).toBe('False VocabularyMismatch')
   })
 })
 

@@ -13,6 +13,8 @@ export interface WorkerIdentity {
   readonly revision: Revision
   readonly spec: ModelDeploymentSpec
   readonly modelPath: string | null
+  readonly draftPath: string | null
+  readonly tablePath: string | null
 }
 
 /** What the platform knows and the pair does not. */
@@ -22,15 +24,18 @@ export type WorkerPlace = Pick<
 >
 
 export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): WorkerConfig {
-  const { worker, deployment, revision, spec, modelPath } = identity
+  const { worker, deployment, revision, spec, modelPath, draftPath, tablePath } = identity
   return {
     worker,
     deployment,
     revision,
     modelPath,
     modelSha256: modelFileOf(spec)?.sha256 ?? null,
+    draftPath,
+    tablePath,
     engine: spec.engine,
     kvCacheType: spec.compression.kvCache.type,
+    speculation: spec.speculation,
     slo: spec.slo,
     ...place,
   }

@@ -300,11 +300,12 @@ export class ClusterPlatform implements Platform {
   }
 
   #podOf(order: WorkerOrder, worker: WorkerId, object: DeploymentObject): Pod {
-    const { deployment, revision, spec, modelPath } = order
+    const { deployment, revision, spec, modelPath, draftPath, tablePath } = order
     const { place } = this.#options
     const image = order.image ?? imageOf(spec, place.config)
     const owner = ownerOf(object, resources.deployments, true)
-    return workerPod({ worker, deployment, revision, spec, files: filesOf(spec), modelPath, image, owner }, place)
+    const paths = { modelPath, draftPath, tablePath }
+    return workerPod({ worker, deployment, revision, spec, files: filesOf(spec), ...paths, image, owner }, place)
   }
 
   /** A name that may have been used already, unless its pod has been seen meanwhile. */

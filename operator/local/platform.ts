@@ -149,7 +149,7 @@ export class LocalPlatform implements Platform {
     this.#onWorkerEnd.push(handler)
   }
 
-  #configFor({ deployment, revision, spec, modelPath }: WorkerOrder): WorkerConfig {
+  #configFor({ deployment, revision, spec, modelPath, draftPath, tablePath }: WorkerOrder): WorkerConfig {
     const { nats, cacheDir, logLevel, random } = this.#options
     const drainGraceMs = workerDrainMs(this.#options.drainGraceMs)
     const life = Math.floor(random() * 36 ** 6)
@@ -162,7 +162,8 @@ export class LocalPlatform implements Platform {
       metricsHost: '127.0.0.1',
       drainGraceMs,
     }
-    return workerConfigOf({ worker, deployment, revision, spec, modelPath }, { ...place, cacheDir, logLevel })
+    const identity = { worker, deployment, revision, spec, modelPath, draftPath, tablePath }
+    return workerConfigOf(identity, { ...place, cacheDir, logLevel })
   }
 
   #ended(ended: WorkerEnded): void {

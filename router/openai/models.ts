@@ -18,8 +18,13 @@ export function modelBody(view: ModelView, name: string) {
       reproducible: record.reproducible,
       context_tokens_max: record.contextTokensMax,
       capabilities: record.capabilities,
+      ...(record.speculation === undefined ? {} : { speculation: speculationBody(record.speculation) }),
     },
   }
+}
+
+function speculationBody({ method, draftTokensMax, controller }: NonNullable<ModelView['record']['speculation']>) {
+  return { method, draft_tokens_max: draftTokensMax, controller }
 }
 
 /** Every name that a client may use, each once. */

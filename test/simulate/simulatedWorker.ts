@@ -5,7 +5,7 @@ import { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
-import { createProposers } from '../../gpu-worker/createProposers.ts'
+import { simulatedProposers } from '../../gpu-worker/createProposers.ts'
 import { noMeasurements } from '../../gpu-worker/measurementStore.ts'
 import { createSimulatedRunner } from '../../gpu-worker/simulated/simulatedRunner.ts'
 import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
@@ -57,7 +57,7 @@ export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
     bus,
     clock,
     runner,
-    proposers: createProposers(config),
+    proposers: simulatedProposers(config),
     log: silentLog,
     metrics,
     config,

@@ -43,4 +43,6 @@ export interface Proposer {
   propose(requests: readonly ProposalRequest[]): Proposal[] | Promise<Proposal[]>
   /** The sequence has ended, or lost its place: nothing of it is kept. */
   forget(key: number): void
+  /** Frees what it holds outside of JavaScript; it is not asked again. Absent: there is nothing. */
+  close?(): void
 }

@@ -38,7 +38,21 @@ function podOf(fields: Record<string, unknown> = {}, from: PodPlace = place): Po
   const worker = workerName(deployment, revision, () => 0.5)
   const image = imageOf(spec, from.config)
   const modelPath = filePathOf(sha256)
-  return workerPod({ worker, deployment, revision, spec, files: filesOf(spec), modelPath, image, owner }, from)
+  return workerPod(
+    {
+      worker,
+      deployment,
+      revision,
+      spec,
+      files: filesOf(spec),
+      modelPath,
+      draftPath: null,
+      tablePath: null,
+      image,
+      owner,
+    },
+    from,
+  )
 }
 
 describe('a worker pod', () => {

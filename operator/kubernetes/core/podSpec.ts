@@ -26,6 +26,8 @@ export interface WorkerOfPod {
   /** The files it loads, and where they are in the pod. */
   readonly files: readonly ModelFile[]
   readonly modelPath: string | null
+  readonly draftPath: string | null
+  readonly tablePath: string | null
   readonly image: string
   readonly owner: OwnerReference
 }

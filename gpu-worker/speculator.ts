@@ -7,7 +7,9 @@
  * without it. While speculation is off or nobody can propose, a step costs one comparison.
  */
 import assert from 'node:assert/strict'
-import type { Speculation as SpeculationSpec } from '#contracts/resources/modelDeployment.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { WorkerRecord } from '#contracts/records.ts'
+import type { Speculation } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultOf, mainPath } from './core/speculation/chain.ts'
@@ -26,6 +28,17 @@ export interface Candidate {
 /** Tokens to verify behind the sequence's last one, by its key; a sequence that is not in it runs without a draft. */
 export type Chains = ReadonlyMap<number, readonly number[]>
 
+/** What running workers follow live; the files that proposers need are given at the start. */
+export type SpeculationSettings = Omit<Speculation, 'table'>
+
+/** A proposer that cannot be asked. */
+export interface Dropped {
+  readonly proposer: ProposerMethod
+  /** As a condition's reason is written. */
+  readonly reason: string
+  readonly message: string
+}
+
 /** What the verifier found in one chain. */
 export interface Judged {
   readonly key: number
@@ -36,8 +49,12 @@ export interface Judged {
 
 export interface SpeculationOptions {
   readonly proposers: readonly Proposer[]
-  readonly settings: SpeculationSpec
-  readonly createController: (settings: SpeculationSpec) => SpeculationController
+  /** Asked only where `method` names them. */
+  readonly reserve: readonly ProposerMethod[]
+  /** Those that were found unusable before the start. */
+  readonly unusable: readonly Dropped[]
+  readonly settings: SpeculationSettings
+  readonly createController: (settings: SpeculationSettings) => SpeculationController
   readonly vocabularySize: number
   readonly meter: Meter
   readonly clock: Clock
@@ -59,11 +76,11 @@ const pauseSteps = 16
 /** Order of preference at equal worth: what knows most about the text first. */
 const preference: readonly ProposerMethod[] = ['draft', 'trigram', 'ngram', 'simulated']
 
-export class Speculation {
+export class Speculator {
   readonly #o: SpeculationOptions
   readonly #proposers: Map<ProposerMethod, Proposer>
-  readonly #dropped = new Map<ProposerMethod, string>()
-  #settings: SpeculationSpec
+  readonly #dropped: Dropped[]
+  #settings: SpeculationSettings
   #controller: SpeculationController
   #methods: readonly ProposerMethod[] = []
   /** Of the step that runs: sequences that were asked for. */
@@ -75,8 +92,10 @@ export class Speculation {
   constructor(options: SpeculationOptions) {
     this.#o = options
     this.#proposers = new Map(options.proposers.map((proposer) => [proposer.method, proposer]))
-    this.#settings = options.settings
-    this.#controller = options.createController(options.settings)
+    this.#dropped = [...options.unusable]
+    const { method, draftTokensMax, controller } = options.settings
+    this.#settings = { method, draftTokensMax, controller }
+    this.#controller = options.createController(this.#settings)
     this.#chooseMethods()
   }
 
@@ -85,26 +104,20 @@ export class Speculation {
     return this.#methods.length > 0
   }
 
-  get settings(): SpeculationSpec {
-    return this.#settings
-  }
-
-  /** Who may propose now. */
-  get methods(): readonly ProposerMethod[] {
-    return this.#methods
-  }
-
-  /** Proposers that were given up, and why. */
-  get dropped(): ReadonlyMap<ProposerMethod, string> {
-    return this.#dropped
+  /** For the registration. */
+  get state(): NonNullable<WorkerRecord['speculation']> {
+    return { ...this.#settings, proposers: [...this.#methods], dropped: [...this.#dropped] }
   }
 
   /** Takes effect with the next step. */
-  change(settings: SpeculationSpec): void {
-    const { createController, onChange } = this.#o
-    if (settings.controller !== this.#settings.controller) this.#controller = createController(settings)
+  change({ method, draftTokensMax, controller }: SpeculationSettings): void {
+    const settings = { method, draftTokensMax, controller }
+    if (isDeepStrictEqual(settings, this.#settings)) return
+    const { createController, log, onChange } = this.#o
+    if (controller !== this.#settings.controller) this.#controller = createController(settings)
     this.#settings = settings
     this.#chooseMethods()
+    log.info({ ...settings, proposers: this.#methods }, 'speculation changed')
     onChange()
   }
 
@@ -178,7 +191,8 @@ export class Speculation {
   /** The simulated draft stands for a draft model. */
   #isWanted(name: ProposerMethod): boolean {
     const { method } = this.#settings
-    return method === 'auto' || (name === 'simulated' ? method === 'draft' : method === name)
+    if (method === 'auto') return !this.#o.reserve.includes(name)
+    return name === 'simulated' ? method === 'draft' : method === name
   }
 
   #propose(asks: readonly Ask[], candidates: ReadonlyMap<number, Candidate>): (Proposal[] | Promise<Proposal[]>)[] {
@@ -221,8 +235,10 @@ export class Speculation {
     const { log, meter, onChange } = this.#o
     log.error({ error, method }, 'a proposer of draft tokens failed and is not asked again')
     meter.proposerDropped(method)
+    this.#proposers.get(method)?.close?.()
     this.#proposers.delete(method)
-    this.#dropped.set(method, error instanceof Error ? error.message : String(error))
+    const message = error instanceof Error ? error.message : String(error)
+    this.#dropped.push({ proposer: method, reason: 'ProposerFailed', message })
     this.#chooseMethods()
     onChange()
     return []

@@ -1,0 +1,165 @@
+import { describe, expect, test, vi } from 'vitest'
+import { DeploymentName, Revision } from '#contracts/ids.ts'
+import { ModelRecord, WorkerRecord } from '#contracts/records.ts'
+import type { Speculation } from '#contracts/resources/modelDeployment.ts'
+import { silentLog } from '#runtime/log.ts'
+import { decode, encode } from '#runtime/messages.ts'
+import type { Proposal, ProposalRequest, Proposer } from './core/speculation/proposer.ts'
+import { chainOf } from './core/speculation/tokenTree.ts'
+import { expectAllEnded, promptOf, recording, sampling, Stand, type StandOptions, workerId } from './worker.fixture.ts'
+
+const drafting: StandOptions = { simulated: { draftTokens: 4, acceptance: 0.8 } }
+
+async function textWithout(): Promise<string> {
+  const stand = new Stand()
+  const id = stand.send({ work: promptOf(20) })
+  await stand.end(id)
+  return stand.text(id)
+}
+
+const proposing = (propose: Proposer['propose']): Proposer => ({ method: 'ngram', propose, forget: () => undefined })
+const answering = (make: (request: ProposalRequest) => Partial<Proposal>) =>
+  proposing((requests) =>
+    requests.map((request) => ({
+      key: request.key,
+      method: 'ngram',
+      tree: chainOf([300]),
+      confidence: [0.5],
+      ...make(request),
+    })),
+  )
+
+describe('a proposer that fails or answers nonsense is dropped, never the request', () => {
+  test.each<[string, Proposer]>([
+    ['throws', proposing(() => Promise.reject(new Error('it broke')))],
+    [
+      'throws at once',
+      proposing(
+        vi.fn<Proposer['propose']>().mockImplementation(() => {
+          throw new Error('it broke')
+        }),
+      ),
+    ],
+    ['answers nothing', proposing(() => [])],
+    ['answers for somebody else', answering(({ key }) => ({ key: key + 1 }))],
+    ['answers a token that does not exist', answering(() => ({ tree: chainOf([1_000_000]) }))],
+    ['answers a token that is no number', answering(() => ({ tree: chainOf([Number.NaN]) }))],
+    [
+      'answers too much',
+      answering(() => ({ tree: chainOf(Array<number>(99).fill(300)), confidence: Array<number>(99).fill(1) })),
+    ],
+    ['answers a node before its parent', answering(() => ({ tree: { tokens: [300], parents: [0], laws: null } }))],
+    ['answers without confidence', answering(() => ({ confidence: [] }))],
+  ])('%s', async (_name, proposer) => {
+    const propose = vi.spyOn(proposer, 'propose')
+    const error = vi.spyOn(silentLog, 'error')
+    const stand = new Stand({ proposers: [proposer] })
+    const id = stand.send({ work: promptOf(20) })
+    await stand.end(id)
+    expect(stand.text(id)).toBe(await textWithout())
+    expect(propose).toHaveBeenCalledTimes(1)
+    expect(error).toHaveBeenCalledOnce()
+    error.mockRestore()
+    expect(await stand.metrics.text()).toMatch(/paceline_worker_proposers_dropped_total\{[^}]*method="ngram"\} 1/)
+    expect(registered(stand).speculation).toMatchObject({ proposers: [], dropped: [{ proposer: 'ngram' }] })
+    expectAllEnded(stand, [id])
+  })
+})
+
+test('proposals that come later are waited for, and change nothing', async () => {
+  const guess = answering(({ tokens }) => ({ tree: chainOf(tokens.slice(-1)) }))
+  const later = proposing((requests) => Promise.resolve(guess.propose(requests)))
+  const stand = new Stand({ proposers: [later] })
+  const id = stand.send({ work: promptOf(20) })
+  await stand.end(id)
+  expect(stand.text(id)).toBe(await textWithout())
+  expect(await counter(stand, 'num_drafts_total')).toBeGreaterThan(0)
+})
+
+test('nothing is drafted past the end of an answer or of the context', async () => {
+  const { stand, steps } = recording({ ...drafting, contextTokensMax: 64 })
+  const ids = [
+    stand.send({ work: promptOf(20), sampling: sampling({ maxTokens: 3 }) }),
+    stand.send({ work: promptOf(50, 1), sampling: sampling({ maxTokens: null }) }),
+  ]
+  await stand.end(...ids)
+  for (const span of steps.flat()) expect(span.position + span.tokens.length).toBeLessThanOrEqual(64)
+  expect(stand.tokens(ids[0] ?? ('' as never))).toHaveLength(3)
+})
+
+test('drafts give way before a sequence loses its cells', async () => {
+  const stand = new Stand({ ...drafting, kvLayout: 'unified', cellsMax: 90, slots: 2 })
+  const ids = [0, 1].map((from) => stand.send({ work: promptOf(20, from), sampling: sampling({ maxTokens: 24 }) }))
+  await stand.end(...ids)
+  expect(await counter(stand, 'num_preemptions_total')).toBe(0)
+  expectAllEnded(stand, ids)
+})
+
+describe('what the pair asks for changes without a restart', () => {
+  const settings = { method: 'auto', draftTokensMax: 4, controller: 'fixed' } as const
+
+  test('fewer tokens, none, and again', async () => {
+    const { stand, steps } = recording({ ...drafting, speculation: settings })
+    stand.send({ work: promptOf(20), sampling: sampling({ maxTokens: 300 }) })
+    const longest = async () => {
+      steps.length = 0
+      await stand.clock.advance(200)
+      return Math.max(...steps.map(([span]) => span?.tokens.length ?? 0))
+    }
+    await stand.clock.advance(200)
+    expect(await longest()).toBe(5)
+    publish(stand, { ...settings, draftTokensMax: 2 })
+    expect(await longest()).toBe(3)
+    publish(stand, { ...settings, method: 'off' })
+    expect(await longest()).toBe(1)
+    expect(registered(stand).speculation).toMatchObject({ method: 'off', proposers: [] })
+    publish(stand, settings)
+    expect(await longest()).toBe(5)
+    expect(registered(stand).speculation).toMatchObject({ method: 'auto', proposers: ['simulated'] })
+  })
+
+  test('records of others, and records that are not understood, change nothing', async () => {
+    const stand = new Stand({ ...drafting, speculation: settings })
+    stand.bus.tell('models', 'another', encode(recordWith({ ...settings, method: 'off' })))
+    stand.bus.tell('models', 'tiny', new TextEncoder().encode('{"speculation":7}'))
+    await stand.clock.advance(10)
+    expect(registered(stand).speculation).toMatchObject({ proposers: ['simulated'] })
+  })
+})
+
+test('a worker without proposers is asked for nothing', async () => {
+  const stand = new Stand()
+  const id = stand.send({ work: promptOf(20) })
+  await stand.end(id)
+  expect(registered(stand).speculation).toMatchObject({ method: 'auto', proposers: [], dropped: [] })
+  expect(await stand.metrics.text()).not.toMatch(/step_seconds_count\{[^}]*phase="control"\} [1-9]/)
+})
+
+function registered(stand: Stand): WorkerRecord {
+  return decode(WorkerRecord, stand.bus.registered.get(workerId) ?? new Uint8Array())
+}
+
+async function counter(stand: Stand, name: string): Promise<number> {
+  const found = new RegExp(`vllm:(?:spec_decode_)?${name}\\{[^}]*\\} (\\d+)`).exec(await stand.metrics.text())
+  return Number(found?.[1])
+}
+
+function publish(stand: Stand, speculation: ModelRecord['speculation']): void {
+  stand.bus.tell('models', 'tiny', encode(recordWith(speculation)))
+}
+
+function recordWith(speculation: Partial<Speculation> | undefined): unknown {
+  return {
+    deployment: DeploymentName.parse('tiny'),
+    servedNames: ['tiny'],
+    revision: Revision.parse('r1'),
+    created: 0,
+    contextTokensMax: 512,
+    capabilities: { chat: true, completions: true, embeddings: false, grammar: false },
+    simulated: true,
+    reproducible: 'no',
+    slo: { ttftMs: 1_000, tpotMs: 100 },
+    queue: { requestsMax: 1, bytesMax: 1 },
+    speculation,
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * A whole worker around a real model in this process: real clock, a bus that only listens. Dispatches in, answers out.
+ *
+ * One model serves many workers, one after another: `open` them with different ways of drafting and compare what they say.
+ */
+import { DeploymentName, DispatchId, Revision } from '#contracts/ids.ts'
+import { workerMetrics } from '#contracts/metrics.ts'
+import { type Dispatch, StepFrame, type Usage } from '#contracts/messages.ts'
+import { Assembler, parsePart, split } from '#contracts/parts.ts'
+import type { Speculation } from '#contracts/resources/modelDeployment.ts'
+import { subjects } from '#contracts/subjects.ts'
+import { WorkerConfig } from '#contracts/workerConfig.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { silentLog } from '#runtime/log.ts'
+import { decode, encode } from '#runtime/messages.ts'
+import { createMetrics } from '#runtime/metrics.ts'
+import type { Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
+import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
+import { noMeasurements } from '../../gpu-worker/measurementStore.ts'
+import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
+import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
+import { dispatchOf, router, StubBus, workerId } from '../../gpu-worker/worker.fixture.ts'
+
+export interface Answer {
+  readonly tokens: readonly number[]
+  readonly text: string
+  readonly usage: Usage
+}
+
+export interface DraftingOptions {
+  readonly proposers: readonly Proposer[]
+  readonly speculation?: Partial<Speculation>
+}
+
+/** `reproducible`: the cache that gives bit-identical rows whatever shares the step. */
+export function openModel(modelPath: string, options: { slots: number; reproducible: boolean }): Promise<ModelRunner> {
+  return createLlamaRunner({
+    modelPath,
+    slots: options.slots,
+    contextTokensMax: 1_024,
+    kvLayout: 'split',
+    kvCacheType: options.reproducible ? 'q8_0' : 'f16',
+    threads: 1,
+    backend: 'auto',
+    embeddings: false,
+    host: process,
+    clock: systemClock,
+    log: silentLog,
+  })
+}
+
+export class EngineStand {
+  readonly metrics = createMetrics(workerMetrics, { processMetrics: false })
+  readonly worker: Worker
+  readonly #bus = new ListeningBus()
+  readonly #slots: number
+  #dispatches = 0
+
+  constructor(runner: ModelRunner, drafting: DraftingOptions) {
+    this.#slots = runner.info.slots
+    this.worker = createWorker({
+      bus: this.#bus,
+      clock: systemClock,
+      runner,
+      proposers: { proposers: drafting.proposers, reserve: [], unusable: [] },
+      log: silentLog,
+      metrics: this.metrics,
+      config: configOf(runner, drafting.speculation ?? {}),
+      hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
+      curveStore: noMeasurements,
+    })
+    this.worker.start()
+  }
+
+  /** As many at once as the worker has slots. Answers in the order asked. */
+  async ask(requests: readonly Partial<Dispatch>[]): Promise<Answer[]> {
+    const answers: Answer[] = []
+    const left = [...requests.entries()]
+    const lane = async () => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) answers[next[0]] = await this.#ask(next[1])
+    }
+    await Promise.all(Array.from({ length: this.#slots }, lane))
+    return answers
+  }
+
+  async #ask(request: Partial<Dispatch>): Promise<Answer> {
+    const id = DispatchId.parse(`dispatch-${++this.#dispatches}`)
+    const ended = this.#bus.answerTo(id)
+    const message = dispatchOf({ deadlineMs: 600_000, ...request, id })
+    for (const payload of split(id, encode(message))) this.#bus.deliver('dispatch', payload)
+    return ended
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.worker.stop()
+  }
+}
+
+/** Joins what a router would be told; answers by dispatch. */
+class ListeningBus extends StubBus {
+  readonly #parts = new Assembler()
+  readonly #open = new Map<string, { answer: PromiseWithResolvers<Answer>; tokens: number[]; text: string }>()
+
+  answerTo(id: DispatchId): Promise<Answer> {
+    const answer = Promise.withResolvers<Answer>()
+    this.#open.set(id, { answer, tokens: [], text: '' })
+    return answer.promise
+  }
+
+  override publish(subject: string, payload: Uint8Array): void {
+    if (subject !== subjects.stream(router)) return
+    const part = parsePart(payload)
+    const whole = part === null ? payload : this.#parts.add(part, systemClock.now())
+    if (whole !== null) for (const event of decode(StepFrame, whole).events) this.#take(event)
+  }
+
+  #take(event: StepFrame['events'][number]): void {
+    const open = this.#open.get(event.id)
+    if (open === undefined || event.kind === 'accepted') return
+    if (event.kind === 'refused') return open.answer.reject(new Error(event.failure.message))
+    for (const { tokens, text } of event.choices) {
+      open.tokens.push(...tokens)
+      open.text += text
+    }
+    if (event.kind === 'delta') return
+    const { outcome } = event
+    if (outcome.kind === 'failed') open.answer.reject(new Error(outcome.failure.message))
+    else open.answer.resolve({ tokens: open.tokens, text: open.text, usage: outcome.usage })
+  }
+}
+
+function configOf({ info }: ModelRunner, speculation: Partial<Speculation>): WorkerConfig {
+  return WorkerConfig.parse({
+    worker: workerId,
+    deployment: DeploymentName.parse('real'),
+    revision: Revision.parse('r1'),
+    modelPath: '/opened/elsewhere',
+    modelSha256: null,
+    engine: { slots: info.slots, contextTokensMax: info.contextTokensMax, prefixCacheMiB: 0 },
+    kvCacheType: 'auto',
+    speculation: { controller: 'fixed', ...speculation },
+    nats: { url: 'nats://stub', user: 'worker' },
+    slo: {},
+    metricsPort: 0,
+    cacheDir: '/nowhere',
+  })
+}
