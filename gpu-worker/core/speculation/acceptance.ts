@@ -16,8 +16,11 @@ const sharedTrials = 256
 const nothing = { prior: 0, priorTrials: 0, windowTrials: sharedTrials }
 /** Trials after which a depth or a confidence counts by itself. */
 const shrinkTrials = 12
-/** A confidence is believed as it stands for so many trials. */
-const confidenceTrials = 6
+/** What a confidence is believed to mean before it was tried: no less than halfway to what is believed of the method. */
+const confidenceTrials = 4
+const believed = (confidence: number) => Math.max(confidence, (confidence + optimism.prior) / 2)
+/** An expected outcome is no outcome. */
+const cutOffWeight = 0.5
 const hitTrials = 6
 const confidenceBins = 10
 const spreadRate = 0.05
@@ -132,8 +135,8 @@ export class Acceptance {
   cutOff(method: ProposerMethod, key: number, node: { readonly depth: number; readonly confidence: number }): void {
     const record = this.#of(method)
     const expected = shifted(chanceOf(record, node), this.shiftOf(method, key))
-    record.all.observe(expected)
-    byDepth(record, node.depth)?.observe(expected)
+    record.all.observe(expected, cutOffWeight)
+    byDepth(record, node.depth)?.observe(expected, cutOffWeight)
   }
 
   /** A tree of which only the path's length is known: its depths have chances, its nodes have not. */
@@ -173,7 +176,8 @@ function newRecord(): MethodRecord {
     all: new Rate({ ...optimism, windowTrials: sharedTrials }),
     byDepth: perBand(),
     byConfidence: confidences.map(
-      (prior) => new Rate({ prior, priorTrials: confidenceTrials, windowTrials: sharedTrials }),
+      (confidence) =>
+        new Rate({ prior: believed(confidence), priorTrials: confidenceTrials, windowTrials: sharedTrials }),
     ),
     byBoth: confidences.map(perBand),
     reach: perBand(),

@@ -22,9 +22,9 @@ import { DraftCost } from './draftCost.ts'
 import { evaluate, type LengthProblem, planLengths } from './lengths.ts'
 import { MethodChoice, type Prices } from './methodChoice.ts'
 import { type DraftNode, nodesOf } from './nodes.ts'
-import { Probing } from './probing.ts'
+import { type ProbeOffer, Probing } from './probing.ts'
 import type { Proposal, ProposerMethod } from './proposer.ts'
-import { ShapeCosts, type ShapeCostsOptions } from './shapes.ts'
+import { ShapeCosts, type ShapeCostsOptions, type StepPrices } from './shapes.ts'
 
 /** A round of proposals is free where it takes no more than this share of a step. */
 const freeShare = 0.002
@@ -46,8 +46,9 @@ interface Round {
   readonly contextTokens: number
   readonly promptTokens: number
   readonly drafts: Map<number, Draft>
-  /** Keys that draft although it does not pay. */
-  readonly probed: Set<number>
+  readonly prices: StepPrices
+  /** Keys that draft although it does not pay, and how many tokens. */
+  readonly probed: Map<number, number>
 }
 
 export function createGoodputController(options: ShapeCostsOptions): SpeculationController {
@@ -67,23 +68,26 @@ class GoodputController implements SpeculationController {
   }
 
   asks(running: readonly RunningSequence[], step: StepFacts): Ask[] {
-    const round = newRound(running, step)
+    const round = this.#newRound(running, step)
     this.#round = round
     if (running.every(({ tokensMax }) => tokensMax <= 0)) return []
-    const prices = this.#pricesOf(round)
-    const methods = running.map((sequence) => (sequence.tokensMax > 0 ? this.#methods.choose(sequence, prices) : null))
+    const relative = this.#relativePrices(round)
+    const methods = running.map((sequence) =>
+      sequence.tokensMax > 0 ? this.#methods.choose(sequence, relative) : null,
+    )
     const problem = this.#problemBefore(round, methods, step)
     const plan = planLengths(problem)
-    const keys = running.map(({ key }, i) => (methods[i] === null ? null : key))
-    const probes = this.#probing.choose({ plan, keys, evaluate: (lengths) => evaluate(problem, lengths) })
-    return running.flatMap(({ key }, i): Ask[] => {
+    const isFree = methods.map((method) => method !== null && this.#isFreeLook(method, round))
+    this.#probe(round, problem, {
+      plan,
+      // What is looked at for free is probed, if at all, once its proposals are seen.
+      keys: running.map(({ key }, i) => (methods[i] === null || isFree[i] ? null : key)),
+    })
+    return running.flatMap(({ key, tokensMax: sequenceMax }, i): Ask[] => {
       const method = methods[i] ?? null
-      if (method === null) return []
-      const isProbe = probes.includes(i)
-      if (isProbe) round.probed.add(key)
-      const planned = isProbe ? 1 : (plan.lengths[i] ?? 0)
-      const tokensMax = this.#isFreeLook(method, round) ? (problem.gains[i]?.length ?? 0) : planned
-      if (tokensMax === 0) return []
+      const planned = Math.min(sequenceMax, round.probed.get(key) ?? plan.lengths[i] ?? 0)
+      const tokensMax = isFree[i] ? (problem.gains[i]?.length ?? 0) : planned
+      if (method === null || tokensMax === 0) return []
       round.drafts.set(key, { method, askedDepth: tokensMax, nodes: [], cut: 0 })
       return [{ key, method, tokensMax, depthMax: tokensMax }]
     })
@@ -97,13 +101,17 @@ class GoodputController implements SpeculationController {
       if (draft !== undefined) draft.nodes = nodesOf(proposal, this.#acceptance)
     }
     const gains = running.map(({ key }) => round.drafts.get(key)?.nodes.map(({ gain }) => gain) ?? [])
-    const plan = planLengths({ ...this.#problemOf(round), gains, rowsMax: step.rowsMax, draftMs: () => 0 })
+    const problem = { gains, rowsMax: step.rowsMax, prices: round.prices, draftMs: () => 0 }
+    const plan = planLengths(problem)
+    for (const [i, { key }] of running.entries()) if ((plan.lengths[i] ?? 0) > 0) round.probed.delete(key)
+    this.#probe(round, problem, {
+      plan,
+      keys: running.map(({ key }, i) => (gains[i]?.length === 0 || round.probed.has(key) ? null : key)),
+    })
     return running.flatMap(({ key }, i) => {
       const draft = round.drafts.get(key)
       if (draft === undefined) return []
-      const planned = plan.lengths[i] ?? 0
-      if (planned > 0) round.probed.delete(key)
-      draft.cut = round.probed.has(key) ? Math.min(1, draft.nodes.length) : planned
+      draft.cut = Math.min(draft.nodes.length, round.probed.get(key) ?? plan.lengths[i] ?? 0)
       return [{ key, nodes: draft.cut }]
     })
   }
@@ -132,45 +140,47 @@ class GoodputController implements SpeculationController {
     this.#probing.forget(key)
   }
 
+  #probe(round: Round, problem: LengthProblem, offer: Pick<ProbeOffer, 'plan' | 'keys'>): void {
+    const { indexes, length } = this.#probing.choose({
+      ...offer,
+      evaluate: (lengths) => evaluate(problem, lengths),
+      trials: (i, trialLength) =>
+        (problem.gains[i] ?? []).slice(0, trialLength - 1).reduce((sum, gain) => sum + gain, 1),
+    })
+    for (const i of indexes) round.probed.set(round.running[i]?.key ?? -1, length)
+  }
+
+  #newRound(running: readonly RunningSequence[], { promptTokens }: StepFacts): Round {
+    const cells = running.reduce((sum, { contextTokens }) => sum + contextTokens, 0)
+    const contextTokens = running.length === 0 ? 0 : cells / running.length
+    const prices = this.#costs.pricesAt({ contextTokens, promptTokens })
+    return { running, contextTokens, promptTokens, prices, drafts: new Map(), probed: new Map() }
+  }
+
   #problemBefore(round: Round, methods: readonly (ProposerMethod | null)[], { rowsMax }: StepFacts): LengthProblem {
     const gains = round.running.map(({ key, tokensMax }, i) => {
       const method = methods[i] ?? null
       return method === null ? [] : this.#acceptance.expectedGains(method, key, Math.min(tokensMax, lengthMax))
     })
-    return { ...this.#problemOf(round), gains, rowsMax, draftMs: (lengths) => this.#draftMs(methods, lengths) }
+    const present = [...new Set(methods)].filter((method) => method !== null)
+    const draftMs = (lengths: readonly number[]) =>
+      present.reduce((ms, method) => ms + this.#draftCost.predictMs(method, roundOf(methods, lengths, method)), 0)
+    return { gains, rowsMax, prices: round.prices, draftMs }
   }
 
-  #problemOf(round: Round): Pick<LengthProblem, 'stepMs'> {
-    return { stepMs: (counts) => this.#costs.predictMs({ ...round, counts }) }
-  }
-
-  /** Proposers run one after the other; each computes its sequences together, to the depth of the longest. */
-  #draftMs(methods: readonly (ProposerMethod | null)[], lengths: readonly number[]): number {
-    let ms = 0
-    for (const method of new Set(methods)) {
-      if (method === null) continue
-      const own = lengths.filter((length, i) => length > 0 && methods[i] === method)
-      ms += this.#draftCost.predictMs(method, { sequences: own.length, depth: Math.max(0, ...own) })
-    }
-    return ms
-  }
-
-  #pricesOf(round: Round): Prices {
-    const sequences = round.running.length
-    const stepMs = (length: number) => this.#costs.predictMs({ ...round, counts: round.running.map(() => 1 + length) })
-    const plainMs = stepMs(0)
-    const ratios: number[] = []
+  #relativePrices({ running, prices }: Round): Prices {
+    const sequences = running.length
+    const plainMs = prices.passMs(sequences)
     return {
-      stepRatio: (length) => (ratios[length] ??= stepMs(length) / plainMs),
+      stepRatio: (length) => prices.passMs(sequences * (1 + length)) / plainMs,
       draftRatio: (method, depth) => this.#draftCost.predictMs(method, { sequences, depth }) / plainMs,
     }
   }
 
-  #isFreeLook(method: ProposerMethod, round: Round): boolean {
+  #isFreeLook(method: ProposerMethod, { running, prices }: Round): boolean {
     if (this.#acceptance.spreadOf(method) < selectiveSpread) return false
-    const sequences = round.running.length
-    const plainMs = this.#costs.predictMs({ ...round, counts: round.running.map(() => 1) })
-    return this.#draftCost.predictMs(method, { sequences, depth: 1 }) <= freeShare * plainMs
+    const sequences = running.length
+    return this.#draftCost.predictMs(method, { sequences, depth: 1 }) <= freeShare * prices.passMs(sequences)
   }
 
   #learnDraftCost(round: Round, { draftMs }: StepOutcome): void {
@@ -194,20 +204,25 @@ class GoodputController implements SpeculationController {
     if (tried === null) return this.#acceptance.reachedDepth(method, outcome)
     for (const { node, taken } of tried) this.#acceptance.tried(method, key, { ...node, taken })
     const next = nodes[outcome.verified]
-    const isCutOff = outcome.verified > 0 && outcome.accepted === outcome.verified && isChain(nodes)
-    if (isCutOff && next !== undefined) this.#acceptance.cutOff(method, key, next)
+    const isReached = outcome.accepted === outcome.verified && isChain(nodes)
+    if (isReached && next !== undefined) this.#acceptance.cutOff(method, key, next)
   }
 }
 
-function newRound(running: readonly RunningSequence[], { promptTokens }: StepFacts): Round {
-  const cells = running.reduce((sum, { contextTokens }) => sum + contextTokens, 0)
-  return {
-    running,
-    contextTokens: running.length === 0 ? 0 : cells / running.length,
-    promptTokens,
-    drafts: new Map(),
-    probed: new Set(),
+/** Proposers run one after the other; each computes its sequences together, to the depth of the longest. */
+function roundOf(
+  methods: readonly (ProposerMethod | null)[],
+  lengths: readonly number[],
+  method: ProposerMethod,
+): { sequences: number; depth: number } {
+  let sequences = 0
+  let depth = 0
+  for (const [i, length] of lengths.entries()) {
+    if (length === 0 || methods[i] !== method) continue
+    sequences += 1
+    depth = Math.max(depth, length)
   }
+  return { sequences, depth }
 }
 
 /** Nodes whose parent was taken, and which of them were; null where a tree's path is not known. */

@@ -6,14 +6,14 @@
  * equal lengths, passes of their own for a few sequences, and none at all. Of equally good ones the shortest wins.
  */
 import { isBetter } from './expectedLength.ts'
+import type { StepPrices } from './shapes.ts'
 
 export interface LengthProblem {
   /** `gains[i][j]`: expected tokens by verifying draft token j + 1 of sequence i, all before it included. Sequences in the order of ids. */
   readonly gains: readonly (readonly number[])[]
   /** Draft tokens of all sequences together. */
   readonly rowsMax: number
-  /** Of a step that computes so many tokens of each sequence. */
-  stepMs(counts: readonly number[]): number
+  readonly prices: StepPrices
   /** Of proposing so many tokens for each sequence. */
   draftMs(lengths: readonly number[]): number
 }
@@ -27,44 +27,16 @@ export interface LengthPlan {
 }
 
 export function planLengths(problem: LengthProblem): LengthPlan {
-  const none = evaluate(
-    problem,
-    problem.gains.map(() => 0),
-  )
-  let best = none
-  const consider = (lengths: readonly number[], tokens: number) => {
-    const plan = evaluate(problem, lengths, tokens)
-    if (isBetter(plan.goodput, best.goodput)) best = plan
-  }
-  eachCommonLength(problem, consider)
-  if (problem.gains.length > 1) eachByMarginalGain(problem, consider)
-  return best
+  const search = new Search(problem)
+  search.commonLengths()
+  if (problem.gains.length > 1) search.byMarginalGain()
+  return search.best
 }
 
-/** `tokens` spares adding the gains up, where the caller has done it. */
-export function evaluate(problem: LengthProblem, lengths: readonly number[], tokens?: number): LengthPlan {
-  const expected = tokens ?? lengths.reduce((sum, length, i) => sum + gainOf(problem.gains[i], length), lengths.length)
-  const ms = problem.stepMs(lengths.map((length) => 1 + length)) + problem.draftMs(lengths)
-  return { lengths: [...lengths], goodput: expected / ms, tokens: expected, ms }
-}
-
-type Consider = (lengths: readonly number[], tokens: number) => void
-
-function eachCommonLength({ gains, rowsMax }: LengthProblem, consider: Consider): void {
-  const lengthMax = gains.reduce((max, list) => Math.max(max, list.length), 0)
-  const lengths = gains.map(() => 0)
-  let tokens = gains.length
-  let rows = 0
-  for (let length = 1; length <= lengthMax; length++) {
-    for (const [i, list] of gains.entries()) {
-      if (list.length < length) continue
-      lengths[i] = length
-      tokens += list[length - 1] ?? 0
-      rows += 1
-    }
-    if (rows > rowsMax) return
-    consider(lengths, tokens)
-  }
+export function evaluate(problem: LengthProblem, lengths: readonly number[]): LengthPlan {
+  const tokens = lengths.reduce((sum, length, i) => sum + gainOf(problem.gains[i], length), lengths.length)
+  const ms = problem.prices.stepMs(lengths.map((length) => 1 + length)) + problem.draftMs(lengths)
+  return { lengths, goodput: tokens / ms, tokens, ms }
 }
 
 interface Step {
@@ -74,22 +46,73 @@ interface Step {
   readonly worth: number
 }
 
-function eachByMarginalGain({ gains, rowsMax }: LengthProblem, consider: Consider): void {
-  const steps: Step[] = []
-  for (const [sequence, list] of gains.entries()) {
-    let worth = Number.POSITIVE_INFINITY
-    for (const gain of list) {
-      worth = Math.min(worth, gain)
-      steps.push({ sequence, gain, worth })
-    }
+/** Grows one candidate in place, prices it after each change, and keeps the best. */
+class Search {
+  readonly #problem: LengthProblem
+  readonly #lengths: number[]
+  readonly #counts: number[]
+  #rows = 0
+  #tokens = 0
+  best: LengthPlan
+
+  constructor(problem: LengthProblem) {
+    this.#problem = problem
+    this.#lengths = problem.gains.map(() => 0)
+    this.#counts = problem.gains.map(() => 1)
+    this.#reset()
+    this.best = evaluate(problem, [...this.#lengths])
   }
-  steps.sort((a, b) => b.worth - a.worth)
-  const lengths = gains.map(() => 0)
-  let tokens = gains.length
-  for (const { sequence, gain } of steps.slice(0, rowsMax)) {
-    lengths[sequence] = (lengths[sequence] ?? 0) + 1
-    tokens += gain
-    consider(lengths, tokens)
+
+  commonLengths(): void {
+    const { gains, rowsMax } = this.#problem
+    const lengthMax = gains.reduce((max, list) => Math.max(max, list.length), 0)
+    for (let length = 1; length <= lengthMax; length++) {
+      for (const [i, list] of gains.entries()) if (list.length >= length) this.#lengthen(i, list[length - 1] ?? 0)
+      if (this.#rows - gains.length > rowsMax) break
+      this.#consider()
+    }
+    this.#reset()
+  }
+
+  byMarginalGain(): void {
+    const steps: Step[] = []
+    for (const [sequence, list] of this.#problem.gains.entries()) {
+      let worth = Number.POSITIVE_INFINITY
+      for (const gain of list) {
+        worth = Math.min(worth, gain)
+        steps.push({ sequence, gain, worth })
+      }
+    }
+    steps.sort((a, b) => b.worth - a.worth)
+    for (const { sequence, gain } of steps.slice(0, this.#problem.rowsMax)) {
+      this.#lengthen(sequence, gain)
+      this.#consider()
+    }
+    this.#reset()
+  }
+
+  #lengthen(sequence: number, gain: number): void {
+    this.#lengths[sequence] = (this.#lengths[sequence] ?? 0) + 1
+    this.#counts[sequence] = (this.#counts[sequence] ?? 1) + 1
+    this.#rows += 1
+    this.#tokens += gain
+  }
+
+  #consider(): void {
+    const { prices, draftMs } = this.#problem
+    // Most candidates fall already at the price of one pass.
+    if (!isBetter(this.#tokens / prices.passMs(this.#rows), this.best.goodput)) return
+    const ms = prices.stepMs(this.#counts) + draftMs(this.#lengths)
+    const goodput = this.#tokens / ms
+    if (isBetter(goodput, this.best.goodput))
+      this.best = { lengths: [...this.#lengths], goodput, tokens: this.#tokens, ms }
+  }
+
+  #reset(): void {
+    this.#lengths.fill(0)
+    this.#counts.fill(1)
+    this.#rows = this.#counts.length
+    this.#tokens = this.#counts.length
   }
 }
 

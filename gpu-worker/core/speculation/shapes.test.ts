@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { curveFrom } from '#algorithms/costCurve.ts'
-import { passesOf, predictShapeMs, ShapeCosts } from './shapes.ts'
+import { type BatchShape, passesOf, predictShapeMs, ShapeCosts } from './shapes.ts'
 
 /**
  * SmolLM2-135M Q4_1 on two cores with AMX, split cache, 128 tokens of context. 4 and 8 rows were measured with the shapes below; the
@@ -84,26 +84,36 @@ describe('predicted time', () => {
 describe('what steps really take', () => {
   const costs = () => new ShapeCosts({ curve: () => curve, layout: 'split' })
   const shape = { counts: [4, 1, 1, 1], contextTokens: 128, promptTokens: 0 }
+  const priceOf = (subject: ShapeCosts, of: BatchShape) => subject.pricesAt(of).stepMs(of.counts)
+
+  test.each(['split', 'unified'] as const)(
+    'is at first what the curve says, with and without prompts: %s',
+    (layout) => {
+      const subject = new ShapeCosts({ curve: () => curve, layout })
+      for (const promptTokens of [0, 100])
+        expect(priceOf(subject, { ...shape, promptTokens })).toBeCloseTo(ms(shape.counts, layout, promptTokens), 9)
+    },
+  )
 
   test('is learned per kind of shape', () => {
     const subject = costs()
-    const before = subject.predictMs(shape)
+    const before = priceOf(subject, shape)
     const other = { ...shape, counts: [1, 1, 1, 1] }
     for (let i = 0; i < 50; i++) subject.observe(shape, before * 1.3)
-    expect(subject.predictMs(shape) / before).toBeCloseTo(1.3, 1)
-    expect(subject.predictMs(other)).toBe(costs().predictMs(other))
+    expect(priceOf(subject, shape) / before).toBeCloseTo(1.3, 1)
+    expect(priceOf(subject, other)).toBe(priceOf(costs(), other))
   })
 
   test('one stalled step moves little', () => {
     const subject = costs()
-    const before = subject.predictMs(shape)
+    const before = priceOf(subject, shape)
     subject.observe(shape, before * 1_000)
-    expect(subject.predictMs(shape) / before).toBeLessThan(1.1)
+    expect(priceOf(subject, shape) / before).toBeLessThan(1.1)
   })
 
   test('a step with a prompt says nothing', () => {
     const subject = costs()
     subject.observe({ ...shape, promptTokens: 50 }, 1_000)
-    expect(subject.predictMs(shape)).toBe(costs().predictMs(shape))
+    expect(priceOf(subject, shape)).toBe(priceOf(costs(), shape))
   })
 })

@@ -68,7 +68,7 @@ export function predictShapeMs(curve: CostCurve, layout: KvLayout, shape: BatchS
 /** Share of the error that a kind of shape takes over per step. */
 const followRate = 0.1
 /** One step may claim at most this factor, and so may all of them: a stalled machine must not spoil the decision. */
-const factorMax = 2
+const logFactorMax = Math.log(2)
 
 export interface ShapeCostsOptions {
   readonly curve: () => CostCurve
@@ -77,42 +77,53 @@ export interface ShapeCostsOptions {
 
 export class ShapeCosts {
   readonly #options: ShapeCostsOptions
-  /** Logarithm of measured over predicted time. Few kinds, so it is bounded. */
-  readonly #errors = new Map<string, number>()
+  /** Logarithm of measured over predicted time, by kind of shape. Few kinds, so it is bounded. */
+  readonly #errors = new Map<number, number>()
 
   constructor(options: ShapeCostsOptions) {
     this.#options = options
   }
 
-  get layout(): KvLayout {
-    return this.#options.layout
-  }
-
-  predictMs(shape: BatchShape): number {
+  /** The prices of one step: valid until the curve or the sequences change. */
+  pricesAt(step: Omit<BatchShape, 'counts'>): StepPrices {
     const { curve, layout } = this.#options
-    const error = this.#errors.get(kindOf(shape.counts, layout)) ?? 0
-    return predictShapeMs(curve(), layout, shape) * Math.exp(error)
+    const now = curve()
+    const byRows: number[] = []
+    const passMs = (rows: number) => (byRows[rows] ??= predictShapeMs(now, layout, { ...step, counts: [rows] }))
+    const promptMs = layout === 'split' ? (1_000 * step.promptTokens) / now.promptTokensPerSecond : 0
+    const stepMs = (counts: readonly number[]) => {
+      const passes = passesOf(counts, layout)
+      // The prompt is in the price of each pass, and computed once.
+      const ms = passes.reduce((sum, rows) => sum + passMs(rows), -promptMs * (passes.length - 1))
+      const error = this.#errors.get(kindOf(counts, passes.length))
+      return error === undefined ? ms : ms * Math.exp(error)
+    }
+    return { stepMs, passMs }
   }
 
   /** A step took `ms`. Steps with prompts say too little about their rows. */
   observe(shape: BatchShape, ms: number): void {
     if (shape.promptTokens > 0 || shape.counts.length === 0 || !(ms > 0)) return
     const { curve, layout } = this.#options
-    const kind = kindOf(shape.counts, layout)
+    const kind = kindOf(shape.counts, passesOf(shape.counts, layout).length)
     const before = this.#errors.get(kind) ?? 0
-    const logMax = Math.log(factorMax)
     const error = Math.log(ms / predictShapeMs(curve(), layout, shape))
-    const step = followRate * Math.max(-logMax, Math.min(logMax, error - before))
-    this.#errors.set(kind, Math.max(-logMax, Math.min(logMax, before + step)))
+    this.#errors.set(kind, clip(before + followRate * clip(error - before)))
   }
 }
 
-/** Shapes that miss the curve alike: by passes, by sequences and by tokens of each. Plain steps are the curve itself. */
-function kindOf(counts: readonly number[], layout: KvLayout): string {
+export interface StepPrices {
+  stepMs(counts: readonly number[]): number
+  /** As many rows in one pass: what no shape of them undercuts. */
+  passMs(rows: number): number
+}
+
+/** Shapes that miss the curve alike: by passes, by sequences and by tokens of each. */
+function kindOf(counts: readonly number[], passes: number): number {
   const most = counts.reduce((max, count) => Math.max(max, count), 0)
-  const passes = layout === 'unified' ? 1 : passesOf(counts, layout).length
-  return `${Math.min(passes, 4)} ${band(counts.length)} ${band(most)}`
+  return (Math.min(passes, 4) * 16 + band(counts.length)) * 16 + band(most)
 }
 
 /** 1, 2, 3–4, 5–8, … */
 const band = (count: number) => Math.ceil(Math.log2(Math.max(1, count)))
+const clip = (log: number) => Math.max(-logFactorMax, Math.min(logFactorMax, log))
