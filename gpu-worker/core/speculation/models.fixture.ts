@@ -31,6 +31,15 @@ const kinds: Readonly<Record<string, readonly [target: Maker, draft: Maker]>> = 
   'both sure': [oneHot, oneHot],
 }
 
+/** Nothing awkward: where a mistake has to show. */
+export function denseModels(vocabulary: number): Models {
+  return {
+    name: `${vocabulary} tokens`,
+    target: modelOf(dense, vocabulary, 'target'),
+    draft: modelOf(dense, vocabulary, 'draft'),
+  }
+}
+
 export function generatedModels(vocabulary: number): Models[] {
   const different = Object.entries(kinds).map(([name, [target, draft]]) => ({
     name: `${name}, ${vocabulary} tokens`,
@@ -49,4 +58,10 @@ function modelOf(make: Maker, vocabulary: number, name: string): Model {
     laws.set(key, law)
     return law
   }
+}
+
+/** A target's and a draft's law at one place, of all the kinds in turn. */
+export function generatedLaws(random: Random, vocabulary: number): [target: Law, draft: Law] {
+  const [target, draft] = random.pick(Object.values(kinds))
+  return [target(random, vocabulary), draft(random, vocabulary)]
 }

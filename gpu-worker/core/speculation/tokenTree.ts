@@ -30,6 +30,15 @@ export function isChain(tree: TokenTree): boolean {
   return tree.parents.every((parent, i) => parent === i - 1)
 }
 
+/** The first `nodes` nodes: a tree too, because parents stand before their children. */
+export function beginningOf({ tokens, parents, laws }: TokenTree, nodes: number): TokenTree {
+  return {
+    tokens: tokens.slice(0, nodes),
+    parents: parents.slice(0, nodes),
+    laws: laws === null ? null : laws.slice(0, nodes),
+  }
+}
+
 /** Children of a node (or of `root`), in their order. */
 export function childrenOf(tree: TokenTree, node: number): number[] {
   return tree.parents.flatMap((parent, i) => (parent === node ? [i] : []))

@@ -61,11 +61,11 @@ export function verifierOf(name: string, needs: TreeNeeds, judge: Judge): Verifi
   return {
     name,
     needs,
-    verify: ({ tree, targetLaw, chance }) =>
-      walk(tree, (node, children) => {
-        const target = targetLaw(node)
-        const [first, ...others] = children.map((child) => draftOf(tree, child))
-        return first === undefined ? chance.draw(target) : judge(target, [first, ...others], chance)
+    verify: (round) =>
+      walk(round.tree, (node, children) => {
+        const target = round.targetLaw(node)
+        const [first, ...others] = children.map((child) => draftOf(round.tree, child))
+        return first === undefined ? round.chance.draw(target) : judge(target, [first, ...others], round.chance)
       }),
   }
 }

@@ -10,7 +10,7 @@ import { type Round, type Verifier, walk } from '../verifier.ts'
 export const oneSample: Verifier = {
   name: 'one-sample',
   needs: 'nothing',
-  verify: ({ tree, targetLaw, chance }) => walk(tree, (node) => chance.draw(targetLaw(node))),
+  verify: (round) => walk(round.tree, (node) => round.chance.draw(round.targetLaw(node))),
 }
 
 /**
