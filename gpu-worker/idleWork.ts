@@ -138,17 +138,26 @@ export class MeasurementWork implements IdleWork {
   async #measureRows(slots: readonly number[], mayContinue: () => boolean): Promise<boolean> {
     const { runner } = this.#o
     const curve = this.#o.curve()
-    for (const rows of curve.rows.filter((count) => count <= slots.length))
+    for (const rows of curve.rows) {
+      const each = tokensEach(rows, slots.length)
+      const sharing = slots.slice(0, rows / each)
       for (let round = 0; round < roundsPerShape; round++) {
         if (!mayContinue()) return false
-        const spans = slots
-          .slice(0, rows)
-          .map((slot) => ({ slot, position: promptTokensPerSlot, tokens: [round], logitsForLast: 1 }))
+        const tokens = Array<number>(each).fill(round)
+        const spans = sharing.map((slot) => ({ slot, position: promptTokensPerSlot, tokens, logitsForLast: each }))
         const result = await runner.decode(spans)
         if (result.kind !== 'decoded') return false
-        for (const slot of slots.slice(0, rows)) runner.truncate(slot, promptTokensPerSlot)
+        for (const slot of sharing) runner.truncate(slot, promptTokensPerSlot)
         if (round > 0) observeStep(curve, { rows, contextTokens: promptTokensPerSlot, ms: result.decodeMs })
       }
+    }
     return true
   }
+}
+
+/** The fewest tokens per sequence with which equal shares make so many rows. */
+function tokensEach(rows: number, sequences: number): number {
+  let each = Math.ceil(rows / sequences)
+  while (rows % each !== 0) each += 1
+  return each
 }

@@ -15,6 +15,8 @@ export interface StepRecord extends StepShape {
   readonly gained: number
   readonly draftRounds: number
   readonly draftAccepted: number
+  /** All sequences brought as many rows. */
+  readonly isEven: boolean
 }
 
 export interface PaceOptions {
@@ -64,14 +66,19 @@ export class Pace {
   }
 
   stepped(step: StepRecord, now: number): void {
-    if (step.promptTokens === 0) this.#ranRows(step, now)
-    else this.#ranPrompt(step)
+    // The split layout computes unequal counts in several passes, which are no point of the curve.
+    if (step.isEven || this.#options.runner.info.kvLayout === 'unified') this.#learn(step, now)
     if (step.draftRounds > 0) {
       const length = 1 + step.draftAccepted / step.draftRounds
       this.acceptanceLength += acceptanceRate * (length - this.acceptanceLength)
     }
     this.#windowTokens += step.gained
     this.#rollWindow(now)
+  }
+
+  #learn(step: StepRecord, now: number): void {
+    if (step.promptTokens === 0) this.#ranRows(step, now)
+    else this.#ranPrompt(step)
   }
 
   tokensPerSecond(now: number): number {

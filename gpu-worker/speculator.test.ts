@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { DeploymentName, Revision } from '#contracts/ids.ts'
-import { ModelRecord, WorkerRecord } from '#contracts/records.ts'
+import { type ModelRecord, WorkerRecord } from '#contracts/records.ts'
 import type { Speculation } from '#contracts/resources/modelDeployment.ts'
 import { silentLog } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'

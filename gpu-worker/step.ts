@@ -29,6 +29,8 @@ export interface StepShape {
   readonly contextTokens: number
   /** Sequences that bring a draft. */
   readonly draftRounds: number
+  /** Equal numbers of rows: what the split layout computes in one pass. */
+  readonly isEven: boolean
 }
 
 export function shapeOf(step: readonly Span[]): StepShape {
@@ -41,5 +43,7 @@ export function shapeOf(step: readonly Span[]): StepShape {
     cells += position + count
   }
   const draftRounds = step.filter((span) => span.draftTokens.length > 0).length
-  return { rows, promptTokens, contextTokens: cells / step.length, draftRounds }
+  const running = step.filter(({ count }) => count === 1)
+  const isEven = running.every(({ draftTokens }) => draftTokens.length === running[0]?.draftTokens.length)
+  return { rows, promptTokens, contextTokens: cells / step.length, draftRounds, isEven }
 }

@@ -31,7 +31,7 @@ export class StubBus implements Bus {
   readonly state = 'connected'
   readonly published: { readonly subject: string; readonly payload: Uint8Array }[] = []
   readonly registered = new Map<string, Uint8Array>()
-  readonly #watches: { readonly bucket: Bucket; entry(entry: KeyValueEntry): void }[] = []
+  readonly #watches: { readonly bucket: Bucket; readonly handlers: { entry(entry: KeyValueEntry): void } }[] = []
   #handler: ((payload: Uint8Array, subject: string) => void) | null = null
 
   publish(subject: string, payload: Uint8Array): void {
@@ -55,14 +55,14 @@ export class StubBus implements Bus {
     return { unsubscribe: () => undefined }
   }
 
-  watch(bucket: Bucket, { entry }: { entry(entry: KeyValueEntry): void }): Promise<Subscription> {
-    this.#watches.push({ bucket, entry })
+  watch(bucket: Bucket, handlers: { entry(entry: KeyValueEntry): void }): Promise<Subscription> {
+    this.#watches.push({ bucket, handlers })
     return Promise.resolve({ unsubscribe: () => undefined })
   }
 
   /** A bucket's entry has changed. */
   tell(bucket: Bucket, key: string, value: Uint8Array): void {
-    for (const watch of this.#watches) if (watch.bucket === bucket) watch.entry({ key, value })
+    for (const watch of this.#watches) if (watch.bucket === bucket) watch.handlers.entry({ key, value })
   }
 
   put(_bucket: string, key: string, value: Uint8Array): Promise<void> {

@@ -14,7 +14,7 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
 import type { ChatTemplate } from './chat/template.ts'
-import { createFixedController } from './core/speculation/fixed.ts'
+import { createController } from './core/speculation/createController.ts'
 import type { Proposers } from './createProposers.ts'
 import { EmbeddingQueue } from './embeddingQueue.ts'
 import { Engine } from './engine.ts'
@@ -118,7 +118,8 @@ class AssembledWorker implements Worker {
       meter: this.#meter,
       ...options.proposers,
       settings: config.speculation,
-      createController: () => createFixedController(),
+      createController: ({ controller }) =>
+        createController(controller, { curve: () => this.#pace.curve, layout: runner.info.kvLayout }),
       vocabularySize: runner.info.vocabularySize,
       onChange: () => this.#reporter.register(),
     })
@@ -331,11 +332,16 @@ function firstCurve({ runner, config }: WorkerOptions): CostCurve {
   const { simulated } = config.engine
   const stepMs = Math.max(0.1, simulated?.stepMs ?? 10)
   return priorCurve({
-    slots,
+    slots: rowsMeasured(slots),
     contextTokensMax,
     stepMs,
     promptTokensPerSecond: simulated?.promptTokensPerSecond ?? 500,
   })
+}
+
+/** The curve must know what drafts cost: rows beyond one per sequence. More than this are never worth their price. */
+function rowsMeasured(slots: number): number {
+  return Math.max(slots, Math.min(64, 16 + 2 * slots))
 }
 
 /** Watched only where threads are ours to choose and compute on the CPU. */
@@ -347,5 +353,6 @@ function threadsMax({ runner, config, hardware }: WorkerOptions): number | null 
 function measurementKey({ runner, config, hardware }: WorkerOptions): string {
   const { library, backend, cpu, kvCacheType, kvLayout, slots } = runner.info
   const threads = config.engine.threads === 'auto' ? hardware.cpus : config.engine.threads
-  return JSON.stringify([config.modelSha256, library, backend, cpu, threads, kvCacheType, kvLayout, slots])
+  const rows = rowsMeasured(slots)
+  return JSON.stringify([config.modelSha256, library, backend, cpu, threads, kvCacheType, kvLayout, slots, rows])
 }

@@ -47,7 +47,7 @@ describe.skipIf(model.kind === 'missing')('a text is the same with drafts and wi
 
   const ask = async (proposer: Proposer | null, kind: keyof typeof kinds): Promise<Answer[]> => {
     await using stand = new EngineStand(runner, { proposers: proposer === null ? [] : [proposer] })
-    return stand.ask(kinds[kind])
+    return await stand.ask(kinds[kind])
   }
   const texts = (answers: readonly Answer[]) => answers.map(({ tokens, text }) => `${tokens.join(' ')} ${text}`)
 
