@@ -12,8 +12,9 @@ import { type Chance, chanceFrom } from './chance.ts'
 import { acceptanceOf, emissionsOf, errorOf, type Model, outcomesOf } from './enumeration.fixture.ts'
 import { type Law, lawOf, probabilityOf } from './law.ts'
 import { denseModels, generatedLaws, generatedModels } from './models.fixture.ts'
-import { beginningOf, chainOf, pathOf, type TokenTree } from './tokenTree.ts'
-import { type Verifier, walk } from './verifier.ts'
+import { beginningOf, chainOf, pathOf, root, type TokenTree } from './tokenTree.ts'
+import { leavesOf } from './treeSequences.ts'
+import type { Round, Verdict, Verifier } from './verifier.ts'
 import { greedyMultiDraft } from './verifiers/greedyMultiDraft.ts'
 import { kSeq } from './verifiers/kSeq.ts'
 import { coupled, oneSample } from './verifiers/oneSample.ts'
@@ -231,20 +232,10 @@ describe('biased, as they should be found', () => {
     const perPath: Verifier = {
       name: 'a draw for each path',
       needs: 'nothing',
-      verify({ tree, targetLaw, chance }) {
-        let longest: { path: number[]; token: number } | null = null
-        for (const leaf of leavesOf(tree)) {
-          const line = lineOf(tree, leaf)
-          const { path, token } = walk(tree, (node) => chance.draw(targetLaw(node)))
-          const matched = path.filter((node, i) => line[i] === node)
-          if (longest === null || matched.length > longest.path.length)
-            longest = {
-              path: matched,
-              token: matched.length === path.length ? token : (tree.tokens[path[matched.length] ?? 0] ?? 0),
-            }
-        }
-        return longest ?? { path: [], token: chance.draw(targetLaw(-1)) }
-      },
+      verify: (round) =>
+        leavesOf(round.tree)
+          .map((leaf) => alongOnePath(round, lineOf(round.tree, leaf)))
+          .reduce((longest, one) => (one.path.length > longest.path.length ? one : longest)),
     }
     const tree = { tokens: [0, 1, 2], parents: [-1, 0, 0], laws: null }
     expect(errorFor({ build: () => tree, verifier: perPath, target })).toBeGreaterThan(visible)
@@ -288,8 +279,16 @@ function chanceOf(tree: TokenTree, draft: Model, node: number): number {
   return probabilityOf(draft([]), tree.tokens[node] ?? 0)
 }
 
-function leavesOf(tree: TokenTree): number[] {
-  return [...tree.tokens.keys()].filter((node) => !tree.parents.includes(node))
+/** Own draws at each position of this path, as long as they say what it says. */
+function alongOnePath(round: Round, line: readonly number[]): Verdict {
+  const emit = (path: readonly number[]) => round.chance.draw(round.targetLaw(path.at(-1) ?? root))
+  const path: number[] = []
+  for (const node of line) {
+    const token = emit(path)
+    if (token !== round.tree.tokens[node]) return { path, token }
+    path.push(node)
+  }
+  return { path, token: emit(path) }
 }
 
 function lineOf(tree: TokenTree, node: number): number[] {

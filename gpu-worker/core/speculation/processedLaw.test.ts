@@ -1,0 +1,67 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { samplingDefaults } from '#contracts/sampling.ts'
+import { referenceLaw } from '../sampling/referenceLaw.ts'
+import { type Law, probabilityOf } from './law.ts'
+import { LawReader, type Processing } from './processedLaw.ts'
+
+const logit = fc.oneof(
+  { weight: 8, arbitrary: fc.float({ min: -20, max: 20, noNaN: true }) },
+  { weight: 1, arbitrary: fc.constant(-Infinity) },
+  { weight: 1, arbitrary: fc.constantFrom(0, -0, 3) },
+)
+const row = fc.array(logit, { minLength: 1, maxLength: 300 }).filter((logits) => logits.some((x) => x > -Infinity))
+const processing: fc.Arbitrary<Processing> = fc.record({
+  temperature: fc.constantFrom(0, 0.1, 0.7, 1, 2),
+  topK: fc.constantFrom(0, 0, 1, 2, 7, 40, 1_000),
+  minP: fc.constantFrom(0, 0, 0.013, 0.5),
+  topP: fc.constantFrom(1, 1, 0.97, 0.51, 0.0001),
+})
+const plain: Processing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
+
+const read = (logits: readonly number[], how: Processing): Law =>
+  new LawReader(logits.length).read(Float32Array.from(logits), how)
+
+test('the law is the one that the sampler draws from', () => {
+  fc.assert(
+    fc.property(row, processing, (logits, how) => {
+      const law = read(logits, how)
+      const expected = referenceLaw({
+        logits: [...Float32Array.from(logits)],
+        sampling: { ...samplingDefaults, seed: 1, ...how },
+      })
+      for (const [token, p] of expected.entries()) expect(Math.abs(probabilityOf(law, token) - p)).toBeLessThan(2e-9)
+      expect(law.weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 12)
+      expect([...law.tokens]).toEqual([...law.tokens].sort((a, b) => a - b))
+    }),
+    { numRuns: 300 },
+  )
+})
+
+describe('a draft law', () => {
+  test('may be cut to its head', () => {
+    const law = read([1, 4, 2, 3], { ...plain, tokensMax: 2 })
+    expect([...law.tokens]).toEqual([1, 3])
+    expect(law.weights[0]).toBeCloseTo(1 / (1 + Math.exp(-1)), 14)
+  })
+
+  test('is truncated first: top_p counts what the cut takes away', () => {
+    const law = read([0, 0, 0, 0], { ...plain, topP: 0.3, tokensMax: 3 })
+    expect([...law.tokens]).toEqual([0, 1])
+  })
+})
+
+test('top_p that needs more leaders than were looked for finds them', () => {
+  const logits = Array.from({ length: 5_000 }, (_, token) => -token * 1e-3)
+  const law = read(logits, { ...plain, topP: 0.9 })
+  expect(law.tokens.length).toBeGreaterThan(2_000)
+  const expected = referenceLaw({
+    logits: [...Float32Array.from(logits)],
+    sampling: { ...samplingDefaults, seed: 1, topP: 0.9 },
+  })
+  expect(law.tokens.length).toBe(expected.filter((p) => p > 0).length)
+})
+
+test('a row with a logit that is no number is refused', () => {
+  expect(() => read([1, Number.NaN], plain)).toThrow(/not numbers/)
+})
