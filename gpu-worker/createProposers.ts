@@ -5,10 +5,13 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
+import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { NgramProposer } from './core/speculation/proposers/ngramProposer.ts'
 import { TrigramProposer } from './core/speculation/proposers/trigramProposer.ts'
 import type { Proposer, ProposerMethod } from './core/speculation/proposer.ts'
+import { openDraft } from './llama/draftProposer.ts'
+import type { Host } from './llama/packages.ts'
 import type { ModelRunner } from './modelRunner.ts'
 import { createSimulatedProposer } from './simulated/proposer.ts'
 import type { Dropped } from './speculator.ts'
@@ -22,14 +25,16 @@ export interface Proposers {
 }
 
 export interface ProposerSurroundings {
+  readonly clock: Clock
   readonly runner: ModelRunner
   readonly log: Log
+  readonly host: Host
 }
 
 export async function createProposers(config: WorkerConfig, around: ProposerSurroundings): Promise<Proposers> {
   switch (config.engine.kind) {
     case 'simulated':
-      return simulatedProposers(config)
+      return simulatedProposers(config, around)
     case 'llamacpp':
       return proposersOf(config, around)
     default:
@@ -38,13 +43,19 @@ export async function createProposers(config: WorkerConfig, around: ProposerSurr
 }
 
 /** What the simulated engine writes repeats nothing, so looking things up is for whoever asks for it. */
-export function simulatedProposers({ engine: { simulated } }: WorkerConfig): Proposers {
-  const draft = simulated === undefined || simulated.draftTokens === 0 ? [] : [createSimulatedProposer(simulated)]
+export function simulatedProposers(
+  { engine: { simulated } }: WorkerConfig,
+  { clock }: Pick<ProposerSurroundings, 'clock'>,
+): Proposers {
+  const isOff = simulated === undefined || simulated.draftTokens === 0
+  const draft = isOff ? [] : [createSimulatedProposer({ ...simulated, clock })]
   const lookups = [new NgramProposer(), new TrigramProposer(null)]
   return { proposers: [...draft, ...lookups], reserve: ['ngram', 'trigram'], unusable: [] }
 }
 
-async function proposersOf({ tablePath }: WorkerConfig, { runner, log }: ProposerSurroundings): Promise<Proposers> {
+async function proposersOf(config: WorkerConfig, around: ProposerSurroundings): Promise<Proposers> {
+  const { tablePath, draftPath } = config
+  const { runner, log } = around
   const unusable: Dropped[] = []
   const withoutIt = (proposer: ProposerMethod) => (error: unknown) => {
     if (!(error instanceof Failure)) throw error
@@ -52,13 +63,21 @@ async function proposersOf({ tablePath }: WorkerConfig, { runner, log }: Propose
     unusable.push({ proposer, reason: 'DraftUnusable', message: error.message })
     return null
   }
+  const draft = draftPath === null ? null : await draftAt(draftPath, config, around).catch(withoutIt('draft'))
+  if (draft?.kind === 'vocabulary-mismatch') {
+    log.error({ fault: draft.fault }, 'the worker runs without its draft: their vocabularies differ')
+    unusable.push({ proposer: 'draft', reason: 'VocabularyMismatch', message: draft.fault })
+  }
   const table = tablePath === null ? null : await openTable(tablePath, runner).catch(withoutIt('trigram'))
   return {
-    proposers: [new NgramProposer(), new TrigramProposer(table)],
+    proposers: [...(draft?.kind === 'opened' ? [draft.proposer] : []), new NgramProposer(), new TrigramProposer(table)],
     // Without a table it knows what prompt lookup knows.
     reserve: table === null ? ['trigram'] : [],
     unusable,
   }
 }
+
+const draftAt = (path: string, { engine }: WorkerConfig, { runner, log, host }: ProposerSurroundings) =>
+  openDraft({ path, target: runner, backend: engine.backend, host, log })
 
 const openTable = (path: string, runner: ModelRunner) => loadTrigramTable(path, { tokenizer: tokenizerDigest(runner) })

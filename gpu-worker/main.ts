@@ -59,14 +59,14 @@ async function open(
   const access = { url, user, password: natsPassword, authority: natsAuthority }
   const bus = await connectBus({ ...access, role: 'worker', name: config.worker, log })
   const crash = () => process.kill(process.pid, 'SIGKILL')
-  const { platform, arch } = process
-  const runner = await createRunner(config, { clock, log, cpus, crash, host: { platform, arch } })
+  const host = { platform: process.platform, arch: process.arch }
+  const runner = await createRunner(config, { clock, log, cpus, crash, host })
   log.info({ ...runner.info, chatTemplate: runner.info.chatTemplate !== null }, 'engine ready')
   return createWorker({
     bus,
     clock,
     runner,
-    proposers: await createProposers(config, { runner, log }),
+    proposers: await createProposers(config, { runner, log, clock }),
     log,
     metrics,
     config,

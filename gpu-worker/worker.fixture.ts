@@ -132,7 +132,7 @@ export class Stand {
       bus: this.bus,
       clock: this.process,
       runner: this.runner,
-      proposers: withMore(simulatedProposers(config), options.proposers ?? []),
+      proposers: withMore(simulatedProposers(config, { clock: this.process }), options.proposers ?? []),
       log: options.log ?? silentLog,
       metrics: this.metrics,
       config,

@@ -16,6 +16,21 @@ export const Fault = z.strictObject({
 })
 export type Fault = z.infer<typeof Fault>
 
+const AcceptancePhase = z.strictObject({
+  forMs: z.number().positive().max(1e9).describe('How long this phase lasts, in milliseconds.'),
+  acceptance: z.number().min(0).max(1).describe('Chance that a drafted token is accepted meanwhile.'),
+})
+
+const StepTable = z.strictObject({
+  rows: z.array(z.int().min(1).max(65_536)).min(1).max(64).describe('Batch rows of each column, rising.'),
+  contexts: z.array(z.int().min(0).max(1_048_576)).min(1).max(64).describe('Tokens of context of each line, rising.'),
+  ms: z
+    .array(z.array(z.number().positive().max(60_000)).min(1).max(64))
+    .min(1)
+    .max(64)
+    .describe('Milliseconds of a decode step: one line per context, one column per number of rows.'),
+})
+
 export const SimulatedSettings = z
   .strictObject({
     promptTokensPerSecond: z.number().positive().max(1e9).default(2_000).describe('Speed of reading prompts.'),
@@ -33,6 +48,33 @@ export const SimulatedSettings = z
       .default(0.7)
       .describe('Chance that a drafted token is accepted; matters only with `draftTokens` over 0.'),
     draftTokens: z.int().min(0).max(64).default(0).describe('Tokens drafted per step.'),
+    acceptanceByPosition: z
+      .array(z.number().min(0).max(1))
+      .max(64)
+      .default([])
+      .describe(
+        'The same by position in the draft, once the ones before are accepted; the last holds for all further ones. Instead of `acceptance`.',
+      ),
+    acceptanceSpread: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe('How far requests differ: each adds a number of its own between minus and plus this.'),
+    acceptancePhases: z
+      .array(AcceptancePhase)
+      .max(64)
+      .default([])
+      .describe('Acceptance that changes with time, over and over. Instead of `acceptance`.'),
+    draftStepShare: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(0)
+      .describe('What each drafted token takes, as a share of a decode step with one row per sequence.'),
+    costCurve: StepTable.optional().describe(
+      'Measured step times, instead of `stepMs` and `rowMs`; with a split cache, unequal drafts take several passes.',
+    ),
     seed: z.int().min(0).max(4_294_967_295).default(1).describe('Same seed, same text.'),
     faults: z.array(Fault).max(16).default([]).describe('What should go wrong, and how often.'),
   })

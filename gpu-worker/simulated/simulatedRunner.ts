@@ -22,9 +22,13 @@ import { Cells } from './cells.ts'
 import { embedTokens } from './embedding.ts'
 import { type FaultPlan, planFaults, type StepFaults } from './faults.ts'
 import { createLanguageModel, windowLength } from './languageModel.ts'
+import { createStepTimes, type StepTimes } from './stepTimes.ts'
 import * as vocabulary from './vocabulary.ts'
 
-export type SimulatedRunnerOptions = SimulatedSettings & {
+type RunnerSettings = Pick<SimulatedSettings, 'promptTokensPerSecond' | 'stepMs' | 'rowMs' | 'seed' | 'faults'> &
+  Partial<SimulatedSettings>
+
+export type SimulatedRunnerOptions = RunnerSettings & {
   readonly slots: number
   readonly contextTokensMax: number
   readonly clock: Clock
@@ -54,6 +58,7 @@ class SimulatedRunner implements ModelRunner {
   readonly #cells: Cells
   readonly #model
   readonly #faults: FaultPlan
+  readonly #times: StepTimes
   readonly #immediate: (action: () => void) => void
   readonly #rows: Float32Array[] = []
   #windows = new Int32Array(64 * windowLength)
@@ -70,6 +75,7 @@ class SimulatedRunner implements ModelRunner {
     this.batchTokensMax = options.batchTokensMax ?? 16_384
     this.#cells = new Cells({ ...options, cellsMax: options.cellsMax ?? options.slots * options.contextTokensMax })
     this.#model = createLanguageModel(options.seed)
+    this.#times = createStepTimes(options)
     this.#faults = planFaults(options.faults, options.seed)
     this.#immediate = options.immediate ?? ((action) => void afterPendingEvents(action))
   }
@@ -124,7 +130,7 @@ class SimulatedRunner implements ModelRunner {
       return new Promise<never>(() => {})
     }
     this.#rowsAreNumbers = faults.garbage !== 'not-a-number'
-    const result = await this.#elapse(this.#stepMs({ rows: this.#rowCount, tokens, faults }))
+    const result = await this.#elapse(this.#stepMs(spans, faults))
     if (faults.garbage === 'throws')
       throw new Failure('engine-fault', `the simulated engine was told to fail this step of ${tokens} tokens`, {
         retry: { kind: 'elsewhere' },
@@ -148,12 +154,13 @@ class SimulatedRunner implements ModelRunner {
     this.#rowsFilled = Array<boolean>(rows).fill(false)
   }
 
-  #stepMs(step: { rows: number; tokens: number; faults: StepFaults }): number {
-    const { stepMs, rowMs, promptTokensPerSecond } = this.#options
-    // A step of 0 ms means "as fast as possible": then prompts are free as well.
-    const promptMs = stepMs === 0 ? 0 : (1_000 * (step.tokens - step.rows)) / promptTokensPerSecond
-    const rowsMs = stepMs === 0 ? 0 : stepMs + rowMs * Math.max(0, step.rows - 1)
-    return (promptMs + rowsMs) * step.faults.slowFactor + step.faults.stallMs
+  #stepMs(spans: readonly BatchSpan[], faults: StepFaults): number {
+    const counts = spans.flatMap(({ logitsForLast }) => (logitsForLast > 0 ? [logitsForLast] : []))
+    const tokens = spans.reduce((sum, span) => sum + span.tokens.length, 0)
+    const cells = spans.reduce((sum, span) => sum + span.position + span.tokens.length, 0)
+    const promptTokens = tokens - counts.reduce((sum, count) => sum + count, 0)
+    const ms = this.#times.stepMs({ counts, promptTokens, contextTokens: cells / spans.length })
+    return ms * faults.slowFactor + faults.stallMs
   }
 
   #elapse(ms: number): Promise<DecodeResult> {

@@ -57,7 +57,7 @@ export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
     bus,
     clock,
     runner,
-    proposers: simulatedProposers(config),
+    proposers: simulatedProposers(config, { clock }),
     log: silentLog,
     metrics,
     config,

@@ -19,8 +19,6 @@ const shrinkTrials = 12
 /** What a confidence is believed to mean before it was tried: no less than halfway to what is believed of the method. */
 const confidenceTrials = 4
 const believed = (confidence: number) => Math.max(confidence, (confidence + optimism.prior) / 2)
-/** An expected outcome is no outcome. */
-const cutOffWeight = 0.5
 const hitTrials = 6
 const confidenceBins = 10
 const spreadRate = 0.05
@@ -132,11 +130,11 @@ export class Acceptance {
   }
 
   /** A node was proposed and reached, but cut off: it counts by depth as what it was expected to be. */
-  cutOff(method: ProposerMethod, key: number, node: { readonly depth: number; readonly confidence: number }): void {
+  cutOff(method: ProposerMethod, node: { readonly depth: number; readonly confidence: number }): void {
     const record = this.#of(method)
-    const expected = shifted(chanceOf(record, node), this.shiftOf(method, key))
-    record.all.observe(expected, cutOffWeight)
-    byDepth(record, node.depth)?.observe(expected, cutOffWeight)
+    const expected = chanceOf(record, node)
+    record.all.observe(expected)
+    byDepth(record, node.depth)?.observe(expected)
   }
 
   /** A tree of which only the path's length is known: its depths have chances, its nodes have not. */

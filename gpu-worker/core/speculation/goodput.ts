@@ -205,7 +205,7 @@ class GoodputController implements SpeculationController {
     for (const { node, taken } of tried) this.#acceptance.tried(method, key, { ...node, taken })
     const next = nodes[outcome.verified]
     const isReached = outcome.accepted === outcome.verified && isChain(nodes)
-    if (isReached && next !== undefined) this.#acceptance.cutOff(method, key, next)
+    if (isReached && next !== undefined) this.#acceptance.cutOff(method, next)
   }
 }
 
