@@ -79,10 +79,17 @@ async function countOwnTexts(
   { tokensMin, ...writing }: { tokensMin: number; tokensMax: number; temperature: number; seed: number },
 ): Promise<void> {
   const prompts = seedPrompts(tokensMin, writing.seed)
-  for await (const { prompt, answer } of writeTexts(runner, prompts, writing)) {
+  const early = new Map<number, readonly number[]>()
+  let next = 0
+  for await (const { number, prompt, answer } of writeTexts(runner, prompts, writing)) {
     interrupts.first.throwIfAborted()
-    // An answer's first tri-grams begin in its prompt.
-    counter.add([...prompt.slice(-2), ...answer])
+    // An answer's first tri-grams begin in its prompt. Counted in the order of the prompts: short answers end first everywhere,
+    // and which texts are counted must not depend on how many are written at a time.
+    early.set(number, [...prompt.slice(-2), ...answer])
+    for (let text = early.get(next); text !== undefined && counter.tokensSeen < tokensMin; text = early.get(++next)) {
+      counter.add(text)
+      early.delete(next)
+    }
     terminal.progress(`${counter.tokensSeen} of ${tokensMin} tokens written`)
     if (counter.tokensSeen >= tokensMin) return
   }

@@ -21,12 +21,15 @@ export interface WritingOptions {
 }
 
 export interface Written {
+  /** Which prompt it answers, from 0. */
+  readonly number: number
   readonly prompt: readonly number[]
   /** End token included, where it came before the limit. */
   readonly answer: readonly number[]
 }
 
 interface Writing {
+  readonly number: number
   readonly slot: number
   readonly prompt: readonly number[]
   readonly sampler: Sampler
@@ -58,7 +61,7 @@ export async function* writeTexts(
     for (const writing of await step(runner, present, options.tokensMax)) {
       runner.truncate(writing.slot, 0)
       running[writing.slot] = undefined
-      yield { prompt: writing.prompt, answer: writing.answer }
+      yield { number: writing.number, prompt: writing.prompt, answer: writing.answer }
     }
   }
 }
@@ -78,13 +81,16 @@ function begin(
   options: WritingOptions & { readonly slot: number; readonly prompt: number[]; readonly number: number },
 ): Writing {
   const { slot, prompt, number, temperature, seed } = options
+  const { contextTokensMax } = runner.info
+  if (prompt.length >= contextTokensMax)
+    throw new Failure('context-exceeded', `prompt ${number} has ${prompt.length} of ${contextTokensMax} tokens`)
   const sampler = createSampler({
     sampling: { ...samplingDefaults, temperature, seed: (seed + number) >>> 0 },
     vocabularySize: runner.info.vocabularySize,
     endTokens: runner.endOfGenerationTokens(),
     prompt,
   })
-  return { slot, prompt, sampler, answer: [], computed: 0 }
+  return { number, slot, prompt, sampler, answer: [], computed: 0 }
 }
 
 /** One token for each; returns those that have ended. */
