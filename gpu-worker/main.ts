@@ -66,7 +66,7 @@ async function open(
     bus,
     clock,
     runner,
-    proposers: await createProposers(config, { runner, log, clock }),
+    proposers: await createProposers(config, { runner, log, clock, host }),
     log,
     metrics,
     config,
