@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import LongestFirst from './test/cluster/kit/sequencer.ts'
 
 // One project per kind of test, from the least powerful to the most: `npm test` runs all of them,
 // `npm run check` only those that need nothing installed. Kinds of a later group wait for the earlier ones: what measures time
@@ -11,6 +12,7 @@ const project = (name: string, groupOrder: number, include: string[], options: o
 export default defineConfig({
   test: {
     passWithNoTests: true,
+    sequence: { sequencer: LongestFirst },
     // A bound on a hang, not a measure of speed: on a cold machine under `npm run check` five seconds are soon gone.
     testTimeout: 30_000,
     hookTimeout: 30_000,
@@ -27,7 +29,8 @@ export default defineConfig({
       project('cluster', 4, ['test/cluster/**/*.test.ts'], {
         testTimeout: 180_000,
         hookTimeout: 300_000,
-        fileParallelism: false,
+        // They wait most of the time: for pods, probes, leases and grace periods.
+        maxWorkers: 3,
         globalSetup: ['test/cluster/kit/globalSetup.ts'],
       }),
     ],

@@ -1,15 +1,13 @@
 /** The definitions of ModelDeployment and ModelRoute as the real API server sees them: accepted, defaulted, enforced. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import * as z from 'zod'
 import { projectFolder } from '../bench/harness/machine.ts'
 import { ModelDeployment } from '#contracts/resources/modelDeployment.ts'
 import { describeCluster } from './kit/sharedCluster.ts'
-import { chart } from './paceline.ts'
 
-const definitions = join(chart, 'files', 'crds')
 const sha256 = 'a'.repeat(64)
 const target = { source: 'https://models.example/m.gguf', sha256 }
 const pair = (spec: object, name = 'x') => ({
@@ -46,12 +44,6 @@ const refused: readonly (readonly [what: string, resource: object, word: RegExp]
 ]
 
 describeCluster('definitions', (cluster) => {
-  beforeAll(async () => {
-    for (const file of readdirSync(definitions))
-      await cluster().kubectl('apply', '--server-side', '-f', join(definitions, file))
-    await cluster().kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s')
-  })
-
   const dryRun = (resource: object) =>
     cluster().tryKubectl(['create', '--dry-run=server', '--validate=strict', '-o', 'json', '-f', '-'], {
       input: JSON.stringify(resource),
@@ -86,6 +78,6 @@ describeCluster('definitions', (cluster) => {
     expect(await kubectl('get', 'pair', 'one', '-o', 'jsonpath={.spec.replicas}')).toBe('3')
     expect(await kubectl('get', 'pairs')).toMatch(/NAME +READY +REASON +REPLICAS +WANTED +URL +AGE/)
     expect(await kubectl('get', 'paceline', '-o', 'name')).toContain('modeldeployment.paceline.dev/one')
-    await cluster().kubectl('delete', 'namespace', namespace, '--timeout=30s')
+    await cluster().kubectl('delete', 'namespace', namespace, '--wait=false')
   })
 })

@@ -1,11 +1,11 @@
 /** The kit itself: a real Kubernetes that comes up, runs pods, survives what tests do to it, and leaves nothing. */
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { type Cluster, up, waitFor } from './kit/cluster.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { type Cluster, waitFor } from './kit/cluster.ts'
 import { imageNames } from './kit/imageSet.ts'
-import { differences, machineState } from './kit/machineState.ts'
-import { describeCluster, whyNoSharedCluster } from './kit/sharedCluster.ts'
+import { differences, type MachineState, machineState } from './kit/machineState.ts'
+import { describeOwnCluster } from './kit/sharedCluster.ts'
 
 const web = (name: string) => `
 apiVersion: v1
@@ -37,7 +37,13 @@ async function runPod(cluster: Cluster, namespace: string): Promise<string> {
 
 const read = async (url: string) => (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text()
 
-describeCluster('the shared cluster', (cluster) => {
+let before: MachineState
+beforeAll(async () => {
+  // Which slot it gets is known only afterwards; the state before is taken without any.
+  before = await machineState('paceline-none')
+})
+
+describeOwnCluster('a cluster', { extent: 'all' }, (cluster) => {
   test('runs a pod that the host reaches by its address and by its service, and that finds names', async () => {
     const address = await runPod(cluster(), 'kit')
     expect(await read(`http://${address}:8080/`)).toBe('one\n')
@@ -59,7 +65,6 @@ describeCluster('the shared cluster', (cluster) => {
     const pod = ['-n', 'kit-restricted', 'run', 'x', '--image', imageNames.web]
     const refused = await cluster().tryKubectl(pod)
     expect(refused.stderr).toContain('violates PodSecurity "restricted:latest"')
-    await cluster().kubectl('delete', 'namespace', 'kit-restricted', '--wait=false')
   })
 
   test('keeps pods and objects when etcd, the API and the node agents are killed', async () => {
@@ -75,7 +80,6 @@ describeCluster('the shared cluster', (cluster) => {
       'jsonpath={.status.phase}/{.status.containerStatuses[0].restartCount}',
     ]
     expect(await cluster().kubectl(...pod)).toBe('Running/0')
-    await cluster().kubectl('delete', 'namespace', 'kit', '--timeout=60s')
   })
 
   test('writes down who wrote what', async () => {
@@ -84,25 +88,16 @@ describeCluster('the shared cluster', (cluster) => {
       .audit()
       .findLast(({ resource }) => resource === 'namespaces')
     expect(entry).toMatchObject({ verb: 'create', user: 'admin', name: 'kit-audit', code: 201 })
-    await cluster().kubectl('delete', 'namespace', 'kit-audit', '--wait=false')
   })
-})
 
-const why = whyNoSharedCluster()
-const runs = why === null ? describe : describe.skip
-runs(why === null ? 'a cluster of its own' : `a cluster of its own (skipped: ${why})`, () => {
   test('leaves the machine as it was: mounts, links, routes, rules, groups, settings, processes', async () => {
-    // Which slot it gets is known only afterwards; the state before is taken without any.
-    const before = await machineState('paceline-none')
-    const cluster = await up({ extent: 'all' })
-    const { id, folder } = cluster.addresses
-    await runPod(cluster, 'kit')
+    const { id, folder } = cluster().addresses
     const during = differences(before, await machineState(id)).join('\n')
     for (const kind of ['links', 'routes', 'controlGroups', 'processes']) expect(during).toContain(`${kind}: +`)
     // A component that cannot hear must not keep the rest alive.
-    cluster.freeze('kube-scheduler')
-    await cluster.down()
-    expect(differences(before, await machineState(id))).toEqual([])
+    cluster().freeze('kube-scheduler')
+    await cluster().down()
+    await expect.poll(async () => differences(before, await machineState(id)), { timeout: 20_000 }).toEqual([])
     expect(existsSync(folder), basename(folder)).toBe(false)
   })
 })

@@ -42,7 +42,7 @@ async function lifeOf(paceline: Paceline, name: string, killAfter: number | null
   const state = await finalState(paceline, name)
   await paceline.kubectl('delete', 'pair', name, '--timeout=90s')
   const left = async () => (await belongings(paceline, name)).length === 0
-  await waitFor({ what: `nothing left of ${name}`, waitMsMax: 30_000, everyMs: 250 }, left)
+  await waitFor({ what: `nothing left of ${name}`, waitMsMax: 90_000, everyMs: 250 }, left)
   return state
 }
 
@@ -54,7 +54,7 @@ function operatorWrites(paceline: Paceline) {
 }
 
 async function killAfterWrite(paceline: Paceline, seen: ReadonlySet<string>, nth: number): Promise<void> {
-  const wait = { what: `write ${nth} of the operator`, waitMsMax: 30_000, everyMs: 5 }
+  const wait = { what: `write ${nth} of the operator`, waitMsMax: 60_000, everyMs: 5 }
   const address = await waitFor(wait, () => {
     const fresh = operatorWrites(paceline).filter(({ id }) => !seen.has(id))
     return Promise.resolve(fresh.length >= nth ? fresh[nth - 1]?.address : undefined)
@@ -71,7 +71,7 @@ const Pods = z.object({
 })
 
 export async function operatorPodAt(paceline: Paceline, address: string): Promise<string> {
-  const pods = Pods.parse(await paceline.get('pods', '-l', operatorSelector)).items
+  const pods = Pods.parse(await paceline.cluster.list('pods', paceline.namespace, operatorSelector)).items
   const pod = pods.find(({ status }) => status.podIP === address)
   if (pod === undefined) throw new Error(`no operator pod has the address ${address}`)
   return pod.metadata.name

@@ -4,10 +4,13 @@
  */
 import { join } from 'node:path'
 import OpenAI from 'openai'
+import * as z from 'zod'
+import { pathOf, resources } from '../../operator/kubernetes/core/objects.ts'
 import { testModel } from '../bench/harness/model.ts'
 import { projectFolder } from '../bench/harness/machine.ts'
 import { type Cluster, waitFor } from './kit/cluster.ts'
 import { imageNames, pacelineImages } from './kit/imageSet.ts'
+import { once } from './kit/once.ts'
 import { addVolumes } from './kit/storage.ts'
 
 export const chart = join(projectFolder, 'charts', 'paceline')
@@ -80,10 +83,11 @@ export async function pacelineIn(
     get: (...args) => cluster.get('-n', namespace, ...args),
     client: (apiKey = 'none') => new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 0, timeout: 120_000 }),
     async until(pair, condition, status = 'True', waitMsMax = 120_000) {
-      const path = `jsonpath={.status.conditions[?(@.type=="${condition}")].status}`
+      const path = pathOf(resources.deployments, namespace, pair)
       const explain = () => describeNamespace(cluster, namespace)
       await waitFor({ what: `${pair} to be ${condition}=${status}`, waitMsMax, everyMs: 250, explain }, async () => {
-        return (await kubectl('get', 'pair', pair, '-o', path)) === status
+        const { conditions } = Conditions.parse(await cluster.read(path)).status
+        return conditions.some(({ type, status: is }) => type === condition && is === status)
       })
     },
     upgrade: (more) => upgradeRelease(cluster, namespace, [...values, more]),
@@ -95,16 +99,17 @@ export async function pacelineIn(
   }
 }
 
+const Conditions = z.object({
+  status: z
+    .object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) })
+    .default({ conditions: [] }),
+})
+
 /** What an installation finds: images on the node, a model hub, volumes. */
 export async function prepare(cluster: Cluster, volumes: number): Promise<void> {
-  await bringImages(cluster)
-  await startMirror(cluster)
+  await once(cluster.folder, 'images', () => cluster.loadImages(pacelineImages()))
+  await once(cluster.folder, 'mirror', () => startMirror(cluster))
   await addVolumes(cluster, volumes)
-}
-
-async function bringImages(cluster: Cluster): Promise<void> {
-  const present = await cluster.imageNames()
-  if (!present.includes(imageNames.worker)) await cluster.loadImages(pacelineImages())
 }
 
 /** The model hub that pods see, and the host that plain http:// may name. */
@@ -114,7 +119,6 @@ export const mirrorUrl = (cluster: Cluster): string => `http://${mirrorHost(clus
 async function startMirror(cluster: Cluster): Promise<void> {
   const model = testModel()
   if (model === null) throw new Error('no model: npm run test:cluster brings one')
-  if (cluster.runs('mirror')) return
   const program = join(import.meta.dirname, 'kit', 'mirror.ts')
   await cluster.startBeside('mirror', process.execPath, [program, mirrorHost(cluster), String(mirrorPort), model])
 }

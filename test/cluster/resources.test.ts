@@ -4,7 +4,7 @@
  * with a message; and after a refusal the next good spec is taken.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -21,7 +21,6 @@ import { projectFolder } from '../bench/harness/machine.ts'
 import { arbitrarySpec } from '../resources/arbitraryResource.ts'
 import { flipFlop, type Kind, kinds, seed, specSchemaOf, tell, type Teller } from './flipFlop.ts'
 import { describeCluster } from './kit/sharedCluster.ts'
-import { chart } from './paceline.ts'
 
 const namespace = 'generated-resources'
 const specsPerName = 20
@@ -29,10 +28,6 @@ const teller = (api: Transport): Teller => ({ api, namespace })
 
 describeCluster('generated resources', (cluster) => {
   beforeAll(async () => {
-    const definitions = join(chart, 'files', 'crds')
-    for (const file of readdirSync(definitions))
-      await cluster().kubectl('apply', '--server-side', '--force-conflicts', '-f', join(definitions, file))
-    await cluster().kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s')
     await cluster().kubectl('create', 'namespace', namespace)
     return async () => {
       await cluster().kubectl('delete', 'namespace', namespace, '--wait=false')

@@ -1,10 +1,9 @@
 /** A changed pair is a rollout that nobody notices: no request fails and no stream is cut, release after release. */
 import { expect, test } from 'vitest'
 import { Load } from './kit/load.ts'
-import { rolledOut, simulatedPair } from './pairs.ts'
+import { pair, rolledOut, simulatedPair, unguarded } from './pairs.ts'
 import { mirrorUrl } from './paceline.ts'
 import { describePaceline } from './sharedPaceline.ts'
-import { pair } from './pairs.ts'
 import { rollOutUnderLoad } from './rollouts.ts'
 
 const sha256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
@@ -20,7 +19,7 @@ describePaceline('a rollout', (paceline) => {
   test('of the real model under requests and two streams loses nothing', async () => {
     const target = { source: `${mirrorUrl(paceline().cluster)}/smollm2.gguf`, sha256 }
     const manifest = (contextTokensMax: number) =>
-      pair('real', { target, replicas: 1, engine: { contextTokensMax, slots: 4, threads: 1 } })
+      pair('real', { target, replicas: 1, rollout: unguarded, engine: { contextTokensMax, slots: 4, threads: 1 } })
     await paceline().apply(manifest(1_024))
     await rolledOut(paceline(), 'real')
     const rates = { requestsPerSecond: 0.5, requestTokens: 8, streams: 2, streamTokens: 100 }
@@ -35,7 +34,10 @@ describePaceline('a rollout', (paceline) => {
   test('that cannot become ready leaves the old revision serving', async () => {
     await paceline().apply(simulatedPair('safe', { contextTokensMax: 4_096 }))
     await rolledOut(paceline(), 'safe')
-    const broken = { podTemplate: { spec: { nodeSelector: { nowhere: 'true' } } }, rollout: { readyTimeoutSeconds: 5 } }
+    const broken = {
+      podTemplate: { spec: { nodeSelector: { nowhere: 'true' } } },
+      rollout: { ...unguarded, readyTimeoutSeconds: 5 },
+    }
     await paceline().apply(simulatedPair('safe', { contextTokensMax: 8_192, more: broken }))
     await paceline().until('safe', 'Degraded', 'True', 60_000)
     const asked = { model: 'safe', messages: [{ role: 'user' as const, content: 'hi' }], max_tokens: 4 }

@@ -13,6 +13,8 @@ function settled(text: string): string {
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
     .replaceAll(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, '<uid>')
     .replaceAll(/(Resource Version: +)\d+/g, '$1<version>')
+    // Of the spec with all its defaults, and a field that comes with a version changes it.
+    .replaceAll(/\b[0-9a-f]{10}\b/g, '<revision>')
     .replaceAll(/\b\d+(?:\.\d+)?s$/gm, '<age>')
     .replaceAll(/(Generation: +)\d+/g, '$1<generation>')
     // Only there once a router has said it before the last write.

@@ -1,5 +1,5 @@
 /** The API server's audit log: who asked for what, when, and what the answer was. */
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import * as z from 'zod'
 
 const Line = z.object({
@@ -42,12 +42,37 @@ export interface AuditEntry {
 
 export const writes: readonly string[] = ['create', 'update', 'patch', 'delete', 'deletecollection']
 
-export function readAudit(path: string): AuditEntry[] {
-  if (!existsSync(path)) return []
-  const lines = readFileSync(path, 'utf8').split('\n')
-  // The last line may still be being written.
-  const complete = lines.slice(0, -1)
-  return complete.map((line) => entryOf(Line.parse(JSON.parse(line))))
+/** Reads on where it stopped the last time: a test that waits for a write looks a hundred times a second. */
+export class AuditLog {
+  readonly #path: string
+  readonly #entries: AuditEntry[] = []
+  #bytesRead = 0
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** Oldest first. */
+  entries(): readonly AuditEntry[] {
+    const fresh = readFrom(this.#path, this.#bytesRead)
+    // The last line may still be being written.
+    const complete = fresh.subarray(0, fresh.lastIndexOf(0x0a) + 1)
+    this.#bytesRead += complete.length
+    for (const line of complete.toString().split('\n'))
+      if (line !== '') this.#entries.push(entryOf(Line.parse(JSON.parse(line))))
+    return this.#entries
+  }
+}
+
+function readFrom(path: string, position: number): Buffer {
+  if (!existsSync(path)) return Buffer.alloc(0)
+  const file = openSync(path, 'r')
+  try {
+    const content = Buffer.alloc(Math.max(0, fstatSync(file).size - position))
+    return content.subarray(0, readSync(file, content, 0, content.length, position))
+  } finally {
+    closeSync(file)
+  }
 }
 
 function entryOf(line: z.infer<typeof Line>): AuditEntry {

@@ -10,20 +10,24 @@
  *   await cluster.kubectl('get', 'pods', '-A')            // stdout; throws with kubectl's words
  *   await cluster.apply(yaml)                             // kubectl apply of a text
  *   await cluster.get('pods', '-n', 'x')                  // parsed -o json
+ *   await cluster.read('/api/v1/namespaces/x/pods')       // the same without a program: for waits, which ask often
  *   await cluster.helm('install', …)
  *   await cluster.restart('etcd', 'SIGKILL')              // also kube-apiserver, kubelet, …; resolves when the API is ready again
  *   cluster.freeze('kubelet'); cluster.thaw('kubelet')
  *   cluster.audit()                                       // who wrote what (and all that service accounts asked for)
  *
  * The cluster ends with `await using`, with `down()`, or with the process that started it, whatever ends that. In a test file of
- * the vitest project "cluster" use `sharedCluster()` of sharedCluster.ts instead: one cluster for all files of a run.
+ * the vitest project "cluster" use `describeCluster()` of sharedCluster.ts instead: one cluster for all files of a run.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import * as z from 'zod'
+import { pathOf, resources } from '../../../operator/kubernetes/core/objects.ts'
 import { type Addresses, addressesOf, slotOf, takeSlot } from './addresses.ts'
-import { type AuditEntry, readAudit } from './audit.ts'
+import { apiReader, type ReadApi } from './api.ts'
+import { type AuditEntry, AuditLog } from './audit.ts'
 import { Box, commandOf } from './box.ts'
 import { makeCertificates, userKubeconfig } from './certificates.ts'
 import { attempt, type Ended, run, type RunOptions, waitFor } from './commands.ts'
@@ -50,6 +54,11 @@ export type Component =
 
 export interface UpOptions extends ControlPlaneOptions {
   readonly extent: Extent
+  /**
+   * Files of definitions that are there before the controllers are: the garbage collector looks for new kinds only every half
+   * minute, and until then whatever belongs to a deleted object of such a kind stays.
+   */
+  readonly definitions?: readonly string[]
 }
 
 /** Throws, with nothing left behind, where it does not come up. */
@@ -116,10 +125,22 @@ export async function bringUp(folder: string, options: UpOptions): Promise<Clust
   const [box] = await Promise.all([Box.create(addresses), makeCertificates(addresses)])
   const cluster = new Cluster(box)
   await startApi(box, options)
+  await define(cluster, options.definitions ?? [])
   if (options.extent !== 'api') await startControllers(box, options)
   if (options.extent === 'all') await startAll(cluster, box)
   return cluster
 }
+
+async function define(cluster: Cluster, files: readonly string[]): Promise<void> {
+  if (files.length === 0) return
+  const named = files.flatMap((file) => ['-f', file])
+  await cluster.kubectl('apply', '--server-side', ...named)
+  await cluster.kubectl('wait', '--for=condition=Established', '--timeout=60s', ...named)
+}
+
+const Node = z.object({
+  status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) }),
+})
 
 async function startAll(cluster: Cluster, box: Box): Promise<void> {
   await startContainerd(box)
@@ -129,14 +150,8 @@ async function startAll(cluster: Cluster, box: Box): Promise<void> {
   await waitFor(
     { what: 'the node to be ready', waitMsMax: 90_000, explain: () => box.lastWords('kubelet') },
     async () => {
-      const status = await cluster.kubectl(
-        'get',
-        'node',
-        nodeName,
-        '-o',
-        'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
-      )
-      return status === 'True'
+      const { status } = Node.parse(await cluster.read(`/api/v1/nodes/${nodeName}`))
+      return status.conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True')
     },
   )
   await startDns(cluster)
@@ -155,9 +170,13 @@ export class Cluster implements AsyncDisposable {
   /** Set where this process keeps the cluster. */
   owner: Reservation | null = null
   readonly #box: Box
+  readonly #audit: AuditLog
+  readonly #read: ReadApi
 
   constructor(box: Box) {
     this.#box = box
+    this.#audit = new AuditLog(auditLog(box.addresses))
+    this.#read = apiReader(box.addresses)
     this.addresses = box.addresses
     this.kubeconfig = join(box.addresses.folder, 'admin.kubeconfig')
   }
@@ -178,6 +197,16 @@ export class Cluster implements AsyncDisposable {
   /** `kubectl apply` of a YAML or JSON text. */
   apply(text: string, ...args: readonly string[]): Promise<string> {
     return run(programPath('kubectl'), ['apply', '-f', '-', ...args], { input: text, environment: this.environment })
+  }
+
+  /** What the API has at this path, parsed: for waits, which ask often. A test checks its shape itself. */
+  async read(path: string): Promise<unknown> {
+    return JSON.parse(await this.#read(path))
+  }
+
+  /** Objects of a kind that we deal with, read in this way. */
+  list(kind: keyof typeof resources, namespace: string, selector = ''): Promise<unknown> {
+    return this.read(`${pathOf(resources[kind], namespace)}?labelSelector=${encodeURIComponent(selector)}`)
   }
 
   /** `kubectl get … -o json`, parsed; a test checks its shape itself. */
@@ -247,11 +276,7 @@ export class Cluster implements AsyncDisposable {
     if (component === 'containerd')
       await ready(this.#box, component, 30_000, () => containerImages(this.#box, ['ls', '-q']))
     const health = `/api/v1/nodes/${this.addresses.nodeName}/proxy/healthz`
-    if (component === 'kubelet') await ready(this.#box, component, 60_000, () => this.kubectl('get', '--raw', health))
-  }
-
-  runs(name: string): boolean {
-    return this.#box.pidOf(name) !== null
+    if (component === 'kubelet') await ready(this.#box, component, 60_000, () => this.#read(health))
   }
 
   pidOf(component: Component): number | null {
@@ -277,13 +302,9 @@ export class Cluster implements AsyncDisposable {
     return importImages(this.#box, images)
   }
 
-  async imageNames(): Promise<string[]> {
-    return (await containerImages(this.#box, ['ls', '-q'])).split('\n').filter((line) => line !== '')
-  }
-
   /** Entries of the API's audit log, oldest first. */
-  audit(): AuditEntry[] {
-    return readAudit(auditLog(this.addresses))
+  audit(): readonly AuditEntry[] {
+    return this.#audit.entries()
   }
 
   async down(): Promise<void> {

@@ -8,8 +8,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { Addresses } from './addresses.ts'
+import { apiReader } from './api.ts'
 import type { Box } from './box.ts'
-import { Hopeless, run, waitFor } from './commands.ts'
+import { Hopeless, waitFor } from './commands.ts'
 import { programPath } from './programs.ts'
 
 export interface ControlPlaneOptions {
@@ -34,10 +35,8 @@ export async function startApi(box: Box, options: ControlPlaneOptions): Promise<
 
 /** Resolves when the API says it is ready. */
 export function apiReady(box: Box, waitMsMax = 60_000): Promise<string> {
-  const kubeconfig = join(box.addresses.folder, 'admin.kubeconfig')
-  return ready(box, 'kube-apiserver', waitMsMax, () =>
-    run(programPath('kubectl'), ['--kubeconfig', kubeconfig, '--request-timeout', '3s', 'get', '--raw', '/readyz']),
-  )
+  const read = apiReader(box.addresses)
+  return ready(box, 'kube-apiserver', waitMsMax, () => read('/readyz'))
 }
 
 /** Waits for `look`, but not for a component that has died. */
@@ -71,10 +70,9 @@ export async function startControllers(box: Box, options: ControlPlaneOptions): 
   ])
   const scheduler = { kubeconfig: join(folder, 'scheduler.kubeconfig'), 'kube-api-qps': 200, 'kube-api-burst': 400 }
   await box.start('kube-scheduler', programPath('kube-scheduler'), flags({ ...scheduler, ...both }))
-  const kubectl = ['--kubeconfig', join(folder, 'admin.kubeconfig'), '-n', 'default']
-  await ready(box, 'kube-controller-manager', 30_000, () =>
-    run(programPath('kubectl'), [...kubectl, 'get', 'serviceaccount', 'default']),
-  )
+  const read = apiReader(box.addresses)
+  const account = '/api/v1/namespaces/default/serviceaccounts/default'
+  await ready(box, 'kube-controller-manager', 60_000, () => read(account))
 }
 
 /** `--name=value` for each. */

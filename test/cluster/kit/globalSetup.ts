@@ -7,10 +7,10 @@
  */
 import type { TestProject } from 'vitest/node'
 import { reserve } from './cluster.ts'
-import { whyNoSharedCluster } from './sharedCluster.ts'
+import { whyNoTestCluster } from './sharedCluster.ts'
 
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
-  const why = whyNoSharedCluster()
+  const why = whyNoTestCluster()
   if (why !== null) {
     console.warn(`tests on a real Kubernetes are skipped: ${why}`)
     return undefined

@@ -6,13 +6,14 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pids } from './box.ts'
 import { attempt } from './commands.ts'
 
 export type MachineState = Readonly<Record<string, readonly string[]>>
 
 const others = new RegExp(String.raw`\bpaceline(?:\d+|-cluster-\d+)\b`)
-const components = /^(?:etcd|kube|containerd|runc|pause|coredns|kwok|unshare|nsenter)/
+const components = /^(?:etcd|kube-|kubelet|containerd|runc|pause|coredns|kwok|unshare|nsenter)/
 /** Counters and state, not settings. */
 const restless =
   /^(?:fs\.(?:dentry|file-nr|inode|quota|aio-nr)|kernel\.(?:random|ns_last_pid|pty|sched_|tainted|seccomp|perf_cpu)|net\.netfilter\.nf_conntrack_count|net\.ipv[46]\.(?:conf|neigh)|dev\.|vm\.nr_)/
@@ -29,7 +30,7 @@ export async function machineState(ownId: string): Promise<MachineState> {
     namespaces: await said('ip', 'netns', 'list'),
     controlGroups: folders('/sys/fs/cgroup'),
     settings: (await said('sysctl', '-a')).filter((line) => !restless.test(line)),
-    processes: componentProcesses(),
+    processes: await componentProcesses(),
   }
   return Object.fromEntries(
     Object.entries(lines).map(([name, found]) => [
@@ -60,15 +61,26 @@ function folders(path: string): string[] {
   }
 }
 
-/** Without pids: one that was there before may have been restarted by whoever owns it. */
-function componentProcesses(): string[] {
-  return pids().flatMap((pid) => {
+/**
+ * Those that stay, by pid, for a moment: what other clusters run comes and goes. Named without pids, because one that was there
+ * before may have been restarted by whoever owns it, and with the control group, by which a process of a pod says whose it is.
+ */
+async function componentProcesses(): Promise<string[]> {
+  const first = componentsByPid()
+  await sleep(300)
+  return [...componentsByPid()].flatMap(([pid, command]) => (first.get(pid) === command ? [command] : []))
+}
+
+function componentsByPid(): Map<number, string> {
+  const found = pids().flatMap((pid): [number, string][] => {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
       const name = command.split(' ')[0]?.split('/').at(-1) ?? ''
-      return components.test(name) ? [command] : []
+      const group = /:(\/paceline\d+)\//.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? ''
+      return components.test(name) ? [[pid, `${command} ${group}`]] : []
     } catch {
       return []
     }
   })
+  return new Map(found)
 }
