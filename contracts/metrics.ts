@@ -24,6 +24,8 @@ export const buckets = {
   latency: [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680],
   tokens: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000],
   iteration: [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096],
+  /** Tokens of one draft. */
+  draft: [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64],
   /** What the router itself adds: from 50 µs. */
   overhead: [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1],
   reconcile: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
@@ -79,6 +81,38 @@ export const workerMetrics = {
   draftRounds: vllm('spec_decode_num_drafts_total', 'counter', 'Verify steps that carried a draft.'),
   draftTokens: vllm('spec_decode_num_draft_tokens_total', 'counter', 'Tokens drafted.'),
   acceptedTokens: vllm('spec_decode_num_accepted_tokens_total', 'counter', 'Drafted tokens accepted.'),
+  acceptedByPosition: define({
+    name: 'vllm:spec_decode_num_accepted_tokens_per_pos_total',
+    kind: 'counter',
+    help: 'Drafted tokens accepted, by their position in the draft, from 0.',
+    labels: [...engineLabels, 'position'],
+  }),
+  draftsByMethod: define({
+    name: 'paceline_worker_drafts_total',
+    kind: 'counter',
+    help: 'Verify steps of a sequence that carried a draft, by who proposed it.',
+    labels: [...engineLabels, 'method'],
+  }),
+  acceptanceLength: define({
+    name: 'paceline_worker_acceptance_length',
+    kind: 'histogram',
+    help: 'Tokens gained by a sequence in a step that verified a draft, the bonus token included.',
+    labels: engineLabels,
+    buckets: buckets.draft,
+  }),
+  draftLength: define({
+    name: 'paceline_worker_draft_length',
+    kind: 'histogram',
+    help: 'Tokens that the controller chose to verify for a running sequence in a step; 0: none.',
+    labels: engineLabels,
+    buckets: [0, ...buckets.draft],
+  }),
+  wastedDraftSeconds: define({
+    name: 'paceline_worker_wasted_draft_seconds_total',
+    kind: 'counter',
+    help: 'Time spent on proposing and verifying tokens that were not accepted; verifying by the cost curve.',
+    labels: engineLabels,
+  }),
   proposersDropped: define({
     name: 'paceline_worker_proposers_dropped_total',
     kind: 'counter',

@@ -258,18 +258,16 @@ export class Engine {
     const judged: Judged[] = []
     let row = 0
     let gained = 0
-    let draftAccepted = 0
     for (const span of step) {
       const verdict = this.#commitSpan(span, row)
       if (span.samples) row += 1 + span.draftTokens.length
       if (verdict === null) continue
       gained += verdict.gained
-      draftAccepted += verdict.accepted
       judged.push(verdict)
     }
     speculator.settle(judged, decodeMs)
     const now = clock.now()
-    pace.stepped({ ...shape, decodeMs, gained, draftAccepted }, now)
+    pace.stepped({ ...shape, decodeMs, gained, sampled: judged.length }, now)
     meter.step(shape.rows + shape.promptTokens)
     meter.phase('decode', decodeMs)
     meter.phase('sample', now - decodedAt)

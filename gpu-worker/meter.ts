@@ -18,6 +18,17 @@ export interface Gauges {
   readonly prefixCacheBytes: number
 }
 
+/** What one step of speculation came to. */
+export interface SpeculationFigures {
+  /** Tokens verified for each running sequence; 0: none. */
+  readonly lengths: readonly number[]
+  readonly rounds: readonly { readonly method: ProposerMethod; readonly drafted: number; readonly accepted: number }[]
+  readonly draftMs: number
+  /** Choosing how much to draft. */
+  readonly controlMs: number
+  readonly wastedMs: number
+}
+
 export class Meter {
   readonly #metrics: WorkerMetrics
   readonly #labels: { readonly model_name: string; readonly engine: string }
@@ -48,9 +59,10 @@ export class Meter {
   /** Rates and alerts need a counter before its first event. */
   #startAtZero(): void {
     const { prefixCacheQueries, prefixCacheHits, preemptions, promptTokens, generationTokens } = this.#metrics
-    const { draftRounds, draftTokens, acceptedTokens, resends } = this.#metrics
+    const { draftRounds, draftTokens, acceptedTokens, wastedDraftSeconds, resends } = this.#metrics
     const plain = [prefixCacheQueries, prefixCacheHits, preemptions, promptTokens, generationTokens, resends]
-    for (const counter of [...plain, draftRounds, draftTokens, acceptedTokens]) counter.inc(this.#labels, 0)
+    for (const counter of [...plain, draftRounds, draftTokens, acceptedTokens, wastedDraftSeconds])
+      counter.inc(this.#labels, 0)
     for (const reason of ['stop', 'length', 'abort'])
       this.#metrics.requestSuccess.inc({ ...this.#labels, finished_reason: reason }, 0)
   }
@@ -71,10 +83,23 @@ export class Meter {
     this.#metrics.iterationTokens.observe(this.#labels, rows)
   }
 
-  drafted(round: { readonly method: ProposerMethod; readonly drafted: number; readonly accepted: number }): void {
+  /** One step of an engine that may draft. */
+  speculated({ lengths, rounds, draftMs, controlMs, wastedMs }: SpeculationFigures): void {
+    for (const length of lengths) this.#metrics.draftLength.observe(this.#labels, length)
+    for (const round of rounds) this.#drafted(round)
+    if (rounds.length > 0 || draftMs > 0) this.phase('draft', draftMs)
+    this.phase('control', controlMs)
+    this.#metrics.wastedDraftSeconds.inc(this.#labels, wastedMs / 1_000)
+  }
+
+  #drafted({ method, drafted, accepted }: SpeculationFigures['rounds'][number]): void {
     this.#metrics.draftRounds.inc(this.#labels)
-    this.#metrics.draftTokens.inc(this.#labels, round.drafted)
-    this.#metrics.acceptedTokens.inc(this.#labels, round.accepted)
+    this.#metrics.draftTokens.inc(this.#labels, drafted)
+    this.#metrics.acceptedTokens.inc(this.#labels, accepted)
+    this.#metrics.draftsByMethod.inc({ ...this.#labels, method })
+    this.#metrics.acceptanceLength.observe(this.#labels, 1 + accepted)
+    for (let position = 0; position < accepted; position++)
+      this.#metrics.acceptedByPosition.inc({ ...this.#labels, position })
   }
 
   proposerDropped(method: ProposerMethod): void {

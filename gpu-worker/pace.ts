@@ -13,8 +13,8 @@ export interface StepRecord extends StepShape {
   readonly decodeMs: number
   /** Tokens that requests gained. */
   readonly gained: number
-  readonly draftRounds: number
-  readonly draftAccepted: number
+  /** Sequences that gained them. */
+  readonly sampled: number
   /** All sequences brought as many rows. */
   readonly isEven: boolean
 }
@@ -68,10 +68,8 @@ export class Pace {
   stepped(step: StepRecord, now: number): void {
     // The split layout computes unequal counts in several passes, which are no point of the curve.
     if (step.isEven || this.#options.runner.info.kvLayout === 'unified') this.#learn(step, now)
-    if (step.draftRounds > 0) {
-      const length = 1 + step.draftAccepted / step.draftRounds
-      this.acceptanceLength += acceptanceRate * (length - this.acceptanceLength)
-    }
+    // Over all steps, those without a draft included: what a sequence gains per step is what others plan by.
+    if (step.sampled > 0) this.acceptanceLength += acceptanceRate * (step.gained / step.sampled - this.acceptanceLength)
     this.#windowTokens += step.gained
     this.#rollWindow(now)
   }

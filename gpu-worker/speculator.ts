@@ -8,12 +8,19 @@
  */
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
+import type { StepShape } from '#algorithms/costCurve.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
 import type { Speculation } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultOf, mainPath } from './core/speculation/chain.ts'
-import type { Ask, RoundOutcome, SpeculationController, StepFacts } from './core/speculation/controller.ts'
+import type {
+  Ask,
+  RoundOutcome,
+  RunningSequence,
+  SpeculationController,
+  StepFacts,
+} from './core/speculation/controller.ts'
 import type { Proposal, ProposalRequest, Proposer, ProposerMethod } from './core/speculation/proposer.ts'
 import type { Meter } from './meter.ts'
 
@@ -56,6 +63,8 @@ export interface SpeculationOptions {
   readonly settings: SpeculationSettings
   readonly createController: (settings: SpeculationSettings) => SpeculationController
   readonly vocabularySize: number
+  /** What a step of so many rows takes, by the cost curve. */
+  readonly stepMs: (shape: StepShape) => number
   readonly meter: Meter
   readonly clock: Clock
   readonly log: Log
@@ -85,8 +94,9 @@ export class Speculator {
   #methods: readonly ProposerMethod[] = []
   /** Of the step that runs: sequences that were asked for. */
   readonly #rounds = new Map<number, Round>()
-  #running: readonly number[] = []
+  #running: readonly RunningSequence[] = []
   #draftMs: Partial<Record<ProposerMethod, number>> = {}
+  #controlMs = 0
   #pausedSteps = 0
 
   constructor(options: SpeculationOptions) {
@@ -114,7 +124,10 @@ export class Speculator {
     const settings = { method, draftTokensMax, controller }
     if (isDeepStrictEqual(settings, this.#settings)) return
     const { createController, log, onChange } = this.#o
-    if (controller !== this.#settings.controller) this.#controller = createController(settings)
+    if (controller !== this.#settings.controller) {
+      this.#controller = createController(settings)
+      this.abandon()
+    }
     this.#settings = settings
     this.#chooseMethods()
     log.info({ ...settings, proposers: this.#methods }, 'speculation changed')
@@ -123,25 +136,23 @@ export class Speculator {
 
   /** Chains for the coming step. Synchronous where no proposer computes elsewhere: then a step costs no turn of the event loop. */
   draft(candidates: readonly Candidate[], step: StepFacts): Chains | Promise<Chains> {
-    const { clock, meter } = this.#o
     this.abandon()
     if (this.#pausedSteps > 0) {
       this.#pausedSteps -= 1
       return noChains
     }
-    this.#running = candidates.map(({ key }) => key)
-    const startedAt = clock.now()
     const running = candidates.map(({ key, tokens, room }) => ({
       key,
       contextTokens: tokens.length,
       tokensMax: Math.max(0, Math.min(room, this.#settings.draftTokensMax)),
       methods: this.#methods,
     }))
-    const asks = this.#controller.asks(running, step)
-    meter.phase('control', clock.now() - startedAt)
+    this.#running = running
+    const controller = this.#controller
+    const asks = this.#timed(() => controller.asks(running, step))
     if (asks.length === 0) return noChains
     const choose = (proposals: readonly Proposal[]): Chains => {
-      const cuts = this.#controller.cuts(running, proposals, step)
+      const cuts = this.#timed(() => controller.cuts(running, proposals, step))
       return this.#chains(proposals, new Map(cuts.map(({ key, nodes }) => [key, nodes])), step.rowsMax)
     }
     const answers = this.#propose(asks, new Map(candidates.map((candidate) => [candidate.key, candidate])))
@@ -155,13 +166,12 @@ export class Speculator {
   /** The step was decoded and judged. Sequences that ended before their rows were read are in neither list. */
   settle(judged: readonly Judged[], decodeMs: number): void {
     if (this.#running.length === 0) return
-    const { clock, meter } = this.#o
-    const startedAt = clock.now()
     const rounds = judged.flatMap((verdict) => this.#outcomeOf(verdict) ?? [])
-    const plain = this.#running.filter((key) => !this.#rounds.has(key))
-    this.#controller.learn({ rounds, plain, draftMs: this.#draftMs, decodeMs })
+    const plain = this.#running.map(({ key }) => key).filter((key) => !this.#rounds.has(key))
+    const draftMs = this.#draftMs
+    this.#timed(() => this.#controller.learn({ rounds, plain, draftMs, decodeMs }))
+    this.#tell(rounds)
     this.abandon()
-    meter.phase('control', clock.now() - startedAt)
   }
 
   /** Nothing is learned from the step that was drafted for. */
@@ -169,6 +179,7 @@ export class Speculator {
     this.#rounds.clear()
     this.#running = []
     this.#draftMs = {}
+    this.#controlMs = 0
   }
 
   /** There were no cells for the drafts of a step: none are proposed for a while. */
@@ -260,7 +271,41 @@ export class Speculator {
     const round = this.#rounds.get(key)
     if (round === undefined) return null
     const { method, proposed, chain } = round
-    if (chain.length > 0) this.#o.meter.drafted({ method, drafted: chain.length, accepted })
     return { key, method, proposed, verified: chain.length, accepted, depth: judged }
+  }
+
+  #tell(rounds: readonly RoundOutcome[]): void {
+    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+    const draftMs = sum(Object.values(this.#draftMs))
+    const [proposed, verified, accepted] = [
+      sum(rounds.map((round) => round.proposed)),
+      sum(rounds.map((round) => round.verified)),
+      sum(rounds.map((round) => round.accepted)),
+    ]
+    const wasted = (ms: number, of: number) => (of === 0 ? ms : ms * (1 - accepted / of))
+    this.#o.meter.speculated({
+      lengths: this.#running.map(({ key }) => this.#rounds.get(key)?.chain.length ?? 0),
+      rounds: rounds
+        .filter((round) => round.verified > 0)
+        .map((round) => ({ method: round.method, drafted: round.verified, accepted: round.accepted })),
+      draftMs,
+      controlMs: this.#controlMs,
+      wastedMs: wasted(draftMs, proposed) + wasted(this.#verifyMs(verified), verified),
+    })
+  }
+
+  /** What so many draft rows add to a step. */
+  #verifyMs(rows: number): number {
+    const sequences = this.#running.length
+    const contextTokens = this.#running.reduce((total, each) => total + each.contextTokens, 0) / sequences
+    const stepMs = (count: number) => this.#o.stepMs({ rows: count, contextTokens })
+    return rows === 0 ? 0 : Math.max(0, stepMs(sequences + rows) - stepMs(sequences))
+  }
+
+  #timed<T>(decide: () => T): T {
+    const startedAt = this.#o.clock.now()
+    const decision = decide()
+    this.#controlMs += this.#o.clock.now() - startedAt
+    return decision
   }
 }

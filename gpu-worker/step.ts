@@ -27,8 +27,6 @@ export interface StepShape {
   readonly promptTokens: number
   /** Mean. */
   readonly contextTokens: number
-  /** Sequences that bring a draft. */
-  readonly draftRounds: number
   /** Equal numbers of rows: what the split layout computes in one pass. */
   readonly isEven: boolean
 }
@@ -42,8 +40,7 @@ export function shapeOf(step: readonly Span[]): StepShape {
     else promptTokens += count
     cells += position + count
   }
-  const draftRounds = step.filter((span) => span.draftTokens.length > 0).length
   const running = step.filter(({ count }) => count === 1)
   const isEven = running.every(({ draftTokens }) => draftTokens.length === running[0]?.draftTokens.length)
-  return { rows, promptTokens, contextTokens: cells / step.length, draftRounds, isEven }
+  return { rows, promptTokens, contextTokens: cells / step.length, isEven }
 }

@@ -121,6 +121,7 @@ class AssembledWorker implements Worker {
       createController: ({ controller }) =>
         createController(controller, { curve: () => this.#pace.curve, layout: runner.info.kvLayout }),
       vocabularySize: runner.info.vocabularySize,
+      stepMs: (shape) => this.#pace.predictStepMs(shape),
       onChange: () => this.#reporter.register(),
     })
     this.#jobs = new Jobs({ ...shared, onChange, onLeft: (key) => this.#speculator.forget(key) })

@@ -31,6 +31,40 @@ const speculation: readonly PanelOptions[] = [
     ],
   },
   {
+    title: 'Draft length chosen',
+    description: 'Tokens that the controller has verified per running sequence and step; 0: drafting does not pay.',
+    unit: 'short',
+    lines: [
+      { query: mean(worker.draftLength, { where, window, by: ['model_name'] }), legend: '{{model_name}} mean' },
+      {
+        query: quantile(worker.draftLength, 0.95, { where, window, by: ['model_name'] }),
+        legend: '{{model_name}} p95',
+      },
+    ],
+  },
+  {
+    title: 'Who proposes',
+    description: 'Drafts verified per second.',
+    unit: 'short',
+    lines: [
+      {
+        query: perSecond(worker.draftsByMethod, { where, window, by: ['model_name', 'method'] }),
+        legend: '{{model_name}} {{method}}',
+      },
+    ],
+  },
+  {
+    title: 'Time for refused drafts',
+    description: 'Share of time spent on proposing and verifying tokens that the target refused.',
+    unit: 'percentunit',
+    lines: [
+      {
+        query: perSecond(worker.wastedDraftSeconds, { where, window, by: ['model_name'] }),
+        legend: '{{model_name}}',
+      },
+    ],
+  },
+  {
     title: 'Token goodput',
     description: 'Tokens generated per second by all workers of the pair.',
     unit: 'short',

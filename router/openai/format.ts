@@ -43,6 +43,10 @@ export function usageBody(usage: UsageTotals) {
     completion_tokens: usage.completionTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    completion_tokens_details: {
+      accepted_prediction_tokens: usage.acceptedTokens,
+      rejected_prediction_tokens: usage.draftTokens - usage.acceptedTokens,
+    },
   }
 }
 

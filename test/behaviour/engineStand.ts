@@ -21,11 +21,19 @@ import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
 import { dispatchOf, router, StubBus, workerId } from '../../gpu-worker/worker.fixture.ts'
 
+export interface AnswerChoice {
+  readonly tokens: number[]
+  text: string
+}
+
 export interface Answer {
-  readonly tokens: readonly number[]
-  readonly text: string
+  readonly choices: readonly AnswerChoice[]
   readonly usage: Usage
 }
+
+/** Token for token, and as text: for comparisons. */
+export const textsOf = (answers: readonly Answer[]): string[] =>
+  answers.flatMap(({ choices }) => choices.map(({ tokens, text }) => `${tokens.join(' ')} ${text}`))
 
 export interface DraftingOptions {
   readonly proposers: readonly Proposer[]
@@ -99,11 +107,14 @@ export class EngineStand {
 /** Joins what a router would be told; answers by dispatch. */
 class ListeningBus extends StubBus {
   readonly #parts = new Assembler()
-  readonly #open = new Map<string, { answer: PromiseWithResolvers<Answer>; tokens: number[]; text: string }>()
+  readonly #open = new Map<
+    string,
+    { readonly answer: PromiseWithResolvers<Answer>; readonly choices: AnswerChoice[] }
+  >()
 
   answerTo(id: DispatchId): Promise<Answer> {
     const answer = Promise.withResolvers<Answer>()
-    this.#open.set(id, { answer, tokens: [], text: '' })
+    this.#open.set(id, { answer, choices: [] })
     return answer.promise
   }
 
@@ -118,14 +129,15 @@ class ListeningBus extends StubBus {
     const open = this.#open.get(event.id)
     if (open === undefined || event.kind === 'accepted') return
     if (event.kind === 'refused') return open.answer.reject(new Error(event.failure.message))
-    for (const { tokens, text } of event.choices) {
-      open.tokens.push(...tokens)
-      open.text += text
+    for (const { index, tokens, text } of event.choices) {
+      const choice = (open.choices[index] ??= { tokens: [], text: '' })
+      choice.tokens.push(...tokens)
+      choice.text += text
     }
     if (event.kind === 'delta') return
     const { outcome } = event
     if (outcome.kind === 'failed') open.answer.reject(new Error(outcome.failure.message))
-    else open.answer.resolve({ tokens: open.tokens, text: open.text, usage: outcome.usage })
+    else open.answer.resolve({ choices: open.choices, usage: outcome.usage })
   }
 }
 

@@ -8,7 +8,7 @@ import type { Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
 import { chainOf } from '../../gpu-worker/core/speculation/tokenTree.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { draftingPrompts } from './draftingPrompts.ts'
-import { type Answer, EngineStand, openModel } from './engineStand.ts'
+import { type Answer, EngineStand, openModel, textsOf } from './engineStand.ts'
 import { testModel } from './modelRunnerModel.ts'
 
 const model = testModel()
@@ -49,12 +49,11 @@ describe.skipIf(model.kind === 'missing')('a text is the same with drafts and wi
     await using stand = new EngineStand(runner, { proposers: proposer === null ? [] : [proposer] })
     return await stand.ask(kinds[kind])
   }
-  const texts = (answers: readonly Answer[]) => answers.map(({ tokens, text }) => `${tokens.join(' ')} ${text}`)
 
   beforeAll(async () => {
     if (model.kind === 'missing') return
     runner = await openModel(model.path, { slots: 8, reproducible: true })
-    for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) plain.set(kind, texts(await ask(null, kind)))
+    for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) plain.set(kind, textsOf(await ask(null, kind)))
   }, longMs)
   afterAll(() => runner?.[Symbol.asyncDispose]())
 
@@ -63,9 +62,8 @@ describe.skipIf(model.kind === 'missing')('a text is the same with drafts and wi
       '%s',
       async (kind) => {
         const answers = await ask(create(), kind)
-        expect(texts(answers)).toEqual(plain.get(kind))
-        const drafted = answers.reduce((sum, { usage }) => sum + usage.draftTokens, 0)
-        expect(drafted).toBeGreaterThan(0)
+        expect(textsOf(answers)).toEqual(plain.get(kind))
+        if (kind === 'greedy') expect(answers.some(({ usage }) => usage.draftTokens > 0)).toBe(true)
       },
       longMs,
     )

@@ -29,10 +29,15 @@ const empty: Readonly<Record<string, string>> = {
   'Watches {{kind}}': 'the local platform has no API server',
 }
 const emptyAlerts: Readonly<Record<string, string>> = {
-  PacelineAcceptanceCollapse: 'no draft: this version drafts nothing yet',
   PacelineRouterMetricsMissing: 'the router is scraped; the rule tests see it absent',
   PacelineOperatorMetricsMissing: 'the operator is scraped; the rule tests see it absent',
 }
+
+const drafting = (name: string, more = '') =>
+  simulated(name, `speculation: { controller: fixed, draftTokensMax: 4 }\n  ${more}`).replace(
+    'promptTokensPerSecond',
+    'draftTokens: 4, promptTokensPerSecond',
+  )
 
 const Described = z.object({ processes: z.array(z.object({ part: z.string(), metricsUrl: z.string().nullish() })) })
 
@@ -43,7 +48,7 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
   beforeAll(async () => {
     place = new Place()
     const port = String(await freePort())
-    const pairs = [simulated('pair'), simulated('late', 'slo: { ttftMs: 1, tpotMs: 1 }')].join('\n---\n')
+    const pairs = [drafting('pair'), drafting('late', 'slo: { ttftMs: 1, tpotMs: 1 }')].join('\n---\n')
     run = place.run('up', '--port', port, '--file', place.write('pairs.yaml', pairs))
     await run.says('Try it:')
     const status = place.run('status', '--port', port, '--json')
@@ -56,10 +61,7 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     expect(targets.length).toBe(4)
     prometheus = await startPrometheus(program ?? '', targets)
     // An operator with nothing to do reconciles every half minute; an edit gives it something.
-    const edited = [
-      simulated('pair', 'queue: { requestsMax: 100 }'),
-      simulated('late', 'slo: { ttftMs: 1, tpotMs: 1 }'),
-    ]
+    const edited = [drafting('pair', 'queue: { requestsMax: 100 }'), drafting('late', 'slo: { ttftMs: 1, tpotMs: 1 }')]
     await Promise.all([
       traffic(port),
       sleep(trafficMs / 2).then(() => place.write('pairs.yaml', edited.join('\n---\n'))),

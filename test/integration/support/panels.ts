@@ -1,4 +1,4 @@
-/** Every query of every dashboard, named for a test, and which of them an undisturbed system with simulated engines leaves empty. */
+/** Every query of every dashboard, named for a test, and which of them an undisturbed system with simulated engines that draft leaves empty. */
 import { dashboards } from '../../../charts/monitoring/dashboards.ts'
 import { type PanelQuery, panelQueries } from '../../../charts/monitoring/queries.ts'
 
@@ -18,8 +18,6 @@ export const panels: readonly Panel[] = Object.entries(dashboards).flatMap(([fil
 
 /** Key → why there is no such series. */
 export const emptyPanels: Readonly<Record<string, string>> = {
-  'Acceptance rate {{model_name}}': 'no draft: this version drafts nothing yet, and a rate of nothing is not 0',
-  'Tokens gained per verify step {{model_name}}': 'the same',
   'Faults that were mended retry: {{cause}}': 'nothing had to be tried again',
   'Faults that were mended re-send: {{cause}}': 'no message was lost',
   'Held for a sleeping pair {{model}} held': 'no pair sleeps',

@@ -1,0 +1,120 @@
+/**
+ * A draft model beside the target: what it proposes is mostly right, it follows the target through refusals and many sequences, and
+ * one that does not fit is refused with what differs.
+ */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { silentLog } from '#runtime/log.ts'
+import type { Proposal, Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
+import { openDraft } from '../../gpu-worker/llama/draftProposer.ts'
+import { prunedDraft } from '../../gpu-worker/llama/prunedDraft.fixture.ts'
+import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
+import { draftingPrompts } from './draftingPrompts.ts'
+import { type Answer, EngineStand, openModel, textsOf } from './engineStand.ts'
+import { testModel } from './modelRunnerModel.ts'
+
+const model = testModel()
+if (model.kind === 'missing') console.warn(`the draft model is not tested: ${model.reason}`)
+const longMs = 600_000
+const targetPath = model.kind === 'missing' ? '' : model.path
+const folder = join(tmpdir(), 'paceline-test-models')
+
+describe.skipIf(model.kind === 'missing')('a draft model', () => {
+  let target: ModelRunner
+  const open = async (path: string, as: ModelRunner = target): Promise<Proposer> => {
+    const opened = await openDraft({ path, target: as, backend: 'auto', host: process, log: silentLog })
+    if (opened.kind !== 'opened') throw new Error(opened.fault)
+    return opened.proposer
+  }
+  beforeAll(async () => {
+    target = await openModel(targetPath, { slots: 4, reproducible: true })
+  }, longMs)
+  afterAll(() => target?.[Symbol.asyncDispose]())
+
+  const propose = async (
+    draft: Proposer,
+    sequences: readonly (readonly [key: number, tokens: readonly number[]])[],
+  ) => {
+    const requests = sequences.map(([key, tokens]) => ({ key, tokens, tokensMax: 4, depthMax: 4 }))
+    return (await draft.propose(requests)).map(({ tree }: Proposal) => [...tree.tokens])
+  }
+  const tokensOf = (text: string) => target.tokenize(text, { parseSpecial: false, addBegin: false })
+
+  test('answers alone as among others, and after refusals as if there had been none', { timeout: longMs }, async () => {
+    const draft = await open(targetPath)
+    const [one, other] = [tokensOf('The capital of France is'), tokensOf('1, 2, 3, 4, 5, 6, 7, 8,')]
+    const [alone] = await propose(draft, [[1, one]])
+    const [counting] = await propose(draft, [[2, other]])
+    expect(alone).toHaveLength(4)
+    expect(
+      await propose(draft, [
+        [1, one],
+        [2, other],
+      ]),
+    ).toEqual([alone, counting])
+    // Everything refused, another token chosen; then everything taken, as if it had been right.
+    const changed = [...one, ...tokensOf(' not')]
+    const [fresh] = await propose(draft, [[3, changed]])
+    expect(await propose(draft, [[1, changed]])).toEqual([fresh])
+    const accepted = [...changed, ...(fresh ?? [])]
+    const [continued] = await propose(draft, [[1, accepted]])
+    draft.forget(1)
+    draft.forget(3)
+    expect(await propose(draft, [[4, accepted]])).toEqual([continued])
+    draft.close?.()
+  })
+
+  test('a long prompt is caught up over several steps, and proposes nothing until then', {
+    timeout: longMs,
+  }, async () => {
+    const draft = await open(targetPath)
+    const long = Array.from({ length: 600 }, (_, i) => 1_000 + (i % 50))
+    expect(await propose(draft, [[1, long]])).toEqual([[]])
+    expect(await propose(draft, [[1, long]])).toEqual([[]])
+    expect((await propose(draft, [[1, long]]))[0]).toHaveLength(4)
+    draft.close?.()
+  })
+
+  test('more sequences than it has room for go without', { timeout: longMs }, async () => {
+    const draft = await open(targetPath)
+    const tokens = tokensOf('Once upon a time')
+    const answers = await propose(
+      draft,
+      [0, 1, 2, 3, 4].map((key) => [key, tokens] as const),
+    )
+    expect(answers.map((chain) => chain.length)).toEqual([4, 4, 4, 4, 0])
+    draft.close?.()
+  })
+
+  test('text is the same with a draft as without, and much of it is drafted rightly', { timeout: longMs }, async () => {
+    const ask = async (proposers: Proposer[], requests: ReturnType<typeof draftingPrompts>): Promise<Answer[]> => {
+      await using stand = new EngineStand(target, { proposers, speculation: { draftTokensMax: 3 } })
+      return await stand.ask(requests)
+    }
+    const draft = await open(prunedDraft(targetPath, folder))
+    for (const requests of [draftingPrompts(50, {}), draftingPrompts(8, { temperature: 0.8, maxTokens: 12 })]) {
+      const answers = await ask([draft], requests)
+      expect(textsOf(answers)).toEqual(textsOf(await ask([], requests)))
+      const sum = (of: (answer: Answer) => number) => answers.reduce((total, answer) => total + of(answer), 0)
+      expect(sum(({ usage }) => usage.acceptedTokens)).toBeGreaterThan(sum(({ usage }) => usage.draftTokens) / 5)
+    }
+    draft.close?.()
+  })
+
+  test('one with another vocabulary is refused, and says what differs', { timeout: longMs }, async () => {
+    const stranger = Object.assign(Object.create(target) as ModelRunner, {
+      info: { ...target.info, beginToken: 7 },
+      endOfGenerationTokens: () => target.endOfGenerationTokens(),
+      specialText: (token: number) => target.specialText(token),
+    })
+    const opened = await openDraft({
+      path: targetPath,
+      target: stranger,
+      backend: 'auto',
+      host: process,
+      log: silentLog,
+    })
+    expect(opened).toMatchObject({ kind: 'vocabulary-mismatch', fault: expect.stringContaining('begins') as string })
+  })
+})
