@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { Failure } from '#contracts/failure.ts'
-import { decode, encode } from './messages.ts'
+import { decode, decodeChecked, encode } from './messages.ts'
 
 const Schema = z.object({ name: z.string(), inner: z.object({ count: z.int() }) })
 
@@ -17,4 +17,12 @@ test.each([
 ])('%s is a Failure that says where', (_, bytes, text) => {
   expect(() => decode(Schema, bytes)).toThrow(Failure)
   expect(() => decode(Schema, bytes)).toThrow(text)
+})
+
+test('a message that a check by hand knows is not judged by its schema; any other is, and the schema says what is wrong', () => {
+  const isKnown = (value: unknown): value is z.infer<typeof Schema> => JSON.stringify(value) === '{"quick":true}'
+  expect(decodeChecked(isKnown, Schema, encode({ quick: true }))).toEqual({ quick: true })
+  const value = { name: 'a', inner: { count: 1 } }
+  expect(decodeChecked(isKnown, Schema, encode(value))).toEqual(value)
+  expect(() => decodeChecked(isKnown, Schema, encode({ name: 'a', inner: {} }))).toThrow('inner.count')
 })

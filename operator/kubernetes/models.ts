@@ -52,6 +52,8 @@ export class ClusterModels implements ModelStore {
   readonly #failed = new Map<string, number>()
   readonly #attempts = new Map<string, number>()
   readonly #refused = new Map<string, ModelState>()
+  /** Under way: pairs that want one content begin it together. */
+  readonly #begun = new Map<string, Promise<void>>()
 
   constructor(options: ModelsOptions) {
     this.#options = options
@@ -94,11 +96,14 @@ export class ClusterModels implements ModelStore {
 
   async fetch(file: ModelFile, _deployment?: DeploymentName): Promise<void> {
     if (this.#options.place.modelCache.kind === 'ephemeral') return
+    const { sha256 } = file
+    const begun = this.#begun.get(sha256) ?? this.#begin(file).finally(() => this.#begun.delete(sha256))
+    this.#begun.set(sha256, begun)
     try {
-      await this.#begin(file)
-      this.#refused.delete(file.sha256)
+      await begun
+      this.#refused.delete(sha256)
     } catch (error) {
-      if (error instanceof Failure && error.code === 'cluster-refused') this.#refuse(file.sha256, error.message)
+      if (error instanceof Failure && error.code === 'cluster-refused') this.#refuse(sha256, error.message)
       throw error
     }
   }

@@ -88,6 +88,21 @@ describe('a pair in a cluster', () => {
     expect(server.writes().slice(before)).toEqual([])
   })
 
+  test('is told of its workers by the first status already, and does not wait for what stands beside them', async () => {
+    await start()
+    server.fault = ({ path }) =>
+      /\/(services|poddisruptionbudgets)\//.test(path) ? { kind: 'status', status: 403 } : null
+    pair('smol', { replicas: 2 })
+    await ready('smol', 2)
+    const statuses = server.writes().filter(({ path }) => path.endsWith('/modeldeployments/smol/status'))
+    expect(statuses[0]?.body).toMatchObject({ status: { replicas: 2 } })
+    server.fault = () => null
+    await eventually(
+      () => server.object('poddisruptionbudgets', 'smol-workers') !== undefined,
+      () => 'no disruption budget',
+    )
+  })
+
   test('that is deleted drains its workers and then goes, and a record that stands alone is removed', async () => {
     await start()
     pair('smol')

@@ -2,7 +2,7 @@
  * A thousand pairs on one API server: how fast they become ready, what the operator costs and adds, and what it does when nothing
  * happens.
  *
- *   npm run bench -- cluster [--pairs 1000] [--perSecond 10] [--idleSeconds 300] [--nodeFlags "--cpu-prof …"] [--quick]
+ *   npm run bench -- cluster [--pairs 1000] [--perSecond 10] [--idleSeconds 300] [--nodeFlags="--cpu-prof …"] [--quick]
  *
  * `--perSecond 0` creates all pairs at once: that shows the operator's own pace, and its delay is then a queue's.
  *

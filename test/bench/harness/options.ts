@@ -31,9 +31,9 @@ function asPairs(argv: readonly string[]): Map<string, string> {
   const pairs = new Map<string, string>()
   argv.forEach((argument, index) => {
     if (!argument.startsWith('--')) return
-    const [name = '', inline] = argument.slice(2).split('=', 2)
+    const [name = '', ...inline] = argument.slice(2).split('=')
     const next = argv[index + 1]
-    if (inline !== undefined) pairs.set(name, inline)
+    if (inline.length > 0) pairs.set(name, inline.join('='))
     else if (next !== undefined && !next.startsWith('--')) pairs.set(name, next)
   })
   return pairs
