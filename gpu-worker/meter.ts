@@ -3,7 +3,7 @@
  */
 import type { workerMetrics } from '#contracts/metrics.ts'
 import type { Metrics } from '#runtime/metrics.ts'
-import type { ProposerMethod } from './core/speculation/proposer.ts'
+import { type ProposerMethod, proposerMethods } from './core/speculation/proposer.ts'
 import type { Job } from './job.ts'
 import type { RunnerInfo } from './modelRunner.ts'
 
@@ -63,6 +63,7 @@ export class Meter {
     const plain = [prefixCacheQueries, prefixCacheHits, preemptions, promptTokens, generationTokens, resends]
     for (const counter of [...plain, draftRounds, draftTokens, acceptedTokens, wastedDraftSeconds])
       counter.inc(this.#labels, 0)
+    for (const method of proposerMethods) this.#metrics.proposersDropped.inc({ ...this.#labels, method }, 0)
     for (const reason of ['stop', 'length', 'abort'])
       this.#metrics.requestSuccess.inc({ ...this.#labels, finished_reason: reason }, 0)
   }

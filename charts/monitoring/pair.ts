@@ -1,7 +1,7 @@
 /** The dashboard for "what does this pair do with its time?": speculation, KV cells, prefix cache, cost of a step. */
 import { workerMetrics as worker } from '#contracts/metrics.ts'
 import { dashboard, type PanelOptions, scope, window } from './panels.ts'
-import { gauge, mean, observationsPerSecond, perSecond, quantile } from './promql.ts'
+import { gauge, increase, mean, observationsPerSecond, perSecond, quantile } from './promql.ts'
 
 const where = scope.worker
 const accepted = perSecond(worker.acceptedTokens, { where, window, by: ['model_name'] })
@@ -19,7 +19,24 @@ const speculation: readonly PanelOptions[] = [
     title: 'Tokens gained per verify step',
     description: 'Acceptance length, the bonus token included. 1 means that drafting gains nothing.',
     unit: 'short',
-    lines: [{ query: `1 + ${accepted} / (${rounds} > 0)`, legend: '{{model_name}}' }],
+    lines: [
+      { query: `1 + ${accepted} / (${rounds} > 0)`, legend: '{{model_name}}' },
+      {
+        query: quantile(worker.acceptanceLength, 0.95, { where, window, by: ['model_name'] }),
+        legend: '{{model_name}} p95',
+      },
+    ],
+  },
+  {
+    title: 'Accepted by position',
+    description: 'Of the drafts verified, how many were right up to this token, from 0.',
+    unit: 'percentunit',
+    lines: [
+      {
+        query: `${perSecond(worker.acceptedByPosition, { where, window, by: ['model_name', 'position'] })} / on (model_name) group_left (${rounds} > 0)`,
+        legend: '{{model_name}} {{position}}',
+      },
+    ],
   },
   {
     title: 'Drafted and accepted',
@@ -49,6 +66,17 @@ const speculation: readonly PanelOptions[] = [
     lines: [
       {
         query: perSecond(worker.draftsByMethod, { where, window, by: ['model_name', 'method'] }),
+        legend: '{{model_name}} {{method}}',
+      },
+    ],
+  },
+  {
+    title: 'Proposers given up',
+    description: 'They failed or answered nonsense; the pair serves without them. `DraftReady` says why.',
+    unit: 'short',
+    lines: [
+      {
+        query: increase(worker.proposersDropped, { where, window, by: ['model_name', 'method'] }),
         legend: '{{model_name}} {{method}}',
       },
     ],
