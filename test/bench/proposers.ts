@@ -19,6 +19,8 @@ import { Report } from './harness/report.ts'
 import { type Task, taskPrompt, tasks } from './harness/taskPrompts.ts'
 import { variants } from './harness/proposerVariants.ts'
 
+const Texts = z.record(z.enum(tasks), z.array(z.object({ prompt: z.array(z.int()), answer: z.array(z.int()) })))
+
 const options = readOptions({ rounds: 3, quickRounds: 1 })
 const textsFile = options.text('texts', '')
 const tablePath = options.text('table', '')
@@ -105,8 +107,6 @@ function reportReplay(cost: readonly number[]): void {
 function fail(): never {
   throw new Error('nothing was replayed')
 }
-
-const Texts = z.record(z.enum(tasks), z.array(z.object({ prompt: z.array(z.int()), answer: z.array(z.int()) })))
 
 async function texts(): Promise<Record<Task, Text[]>> {
   if (textsFile !== '' && existsSync(textsFile)) return Texts.parse(JSON.parse(readFileSync(textsFile, 'utf8')))

@@ -20,24 +20,11 @@ function lookups(): Variant[] {
     depthMax: tokensMax,
     create: () => new NgramProposer({ ...lookupDefaults, ...options }),
   })
-  const grams = ([gramMax, gramMin]: readonly [number, number], placesMax: number, tokensMax?: number) =>
-    chain(`n=${gramMax}..${gramMin} of ${placesMax}`, { gramMax, gramMin, placesMax }, tokensMax)
+  const grams = (lengths: readonly number[], placesMax: number, tokensMax?: number) =>
+    chain(`n=${lengths.join()} of ${placesMax}`, { grams: lengths, placesMax }, tokensMax)
   return [
-    ...(
-      [
-        [2, 2],
-        [3, 2],
-        [4, 2],
-        [3, 3],
-        [4, 3],
-        [5, 3],
-        [4, 4],
-      ] as const
-    ).flatMap((n) => [grams(n, 1), grams(n, 8)]),
-    grams([4, 2], 32),
-    grams([2, 2], 32),
-    grams([3, 3], 32),
-    ...[4, 16].flatMap((tokensMax) => [grams([4, 3], 8, tokensMax), grams([4, 2], 8, tokensMax)]),
+    ...[[2], [3, 2], [4, 3, 2], [4, 2], [3], [4, 3], [4]].flatMap((n) => [grams(n, 1), grams(n, 8)]),
+    ...[4, 16, 32].flatMap((tokensMax) => [grams([4, 3], 8, tokensMax), grams([4, 2], 8, tokensMax)]),
   ]
 }
 

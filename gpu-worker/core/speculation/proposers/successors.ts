@@ -29,7 +29,11 @@ export class Successors {
   /** Heaviest first; at equal weight the base table's, then the one sighted last, comes first. */
   readonly tokens = new Int32Array(2 * limits.speculation.successorsMax)
   readonly weights = new Float64Array(2 * limits.speculation.successorsMax)
+  /** 1 where the sequence has shown this successor. */
+  readonly sighted = new Uint8Array(2 * limits.speculation.successorsMax)
   count = 0
+  /** Of the weights. */
+  total = 0
   readonly #table: TrigramTable | null
   readonly #options: AdaptiveOptions
   readonly #bigram = [0, 0]
@@ -42,10 +46,13 @@ export class Successors {
   read(sighted: Sighted | null, first: number, second: number): void {
     this.count = 0
     if (this.#table !== null) this.#readTable(this.#table, first, second)
-    if (sighted === null) return
-    this.#addSightings(sighted, first, second)
-    this.#sort()
-    this.count = Math.min(this.count, limits.speculation.successorsMax)
+    if (sighted !== null) {
+      this.#addSightings(sighted, first, second)
+      this.#sort()
+      this.count = Math.min(this.count, limits.speculation.successorsMax)
+    }
+    this.total = 0
+    for (let i = 0; i < this.count; i++) this.total += this.weights[i] ?? 0
   }
 
   #readTable(table: TrigramTable, first: number, second: number): void {
@@ -55,6 +62,7 @@ export class Successors {
     for (let i = table.offsets[bigram] ?? 0; i < to; i++) {
       this.tokens[this.count] = table.successors[i] ?? 0
       this.weights[this.count] = table.weights[i] ?? 0
+      this.sighted[this.count] = 0
       this.count += 1
     }
   }
@@ -74,9 +82,11 @@ export class Successors {
     const known = this.tokens.indexOf(token)
     if (known >= 0 && known < this.count) {
       this.weights[known] = Math.min(cap, (this.weights[known] ?? 0) + bonus)
+      this.sighted[known] = 1
     } else if (this.count < this.tokens.length) {
       this.tokens[this.count] = token
       this.weights[this.count] = bonus
+      this.sighted[this.count] = 1
       this.count += 1
     }
   }
@@ -86,13 +96,16 @@ export class Successors {
     for (let i = 1; i < this.count; i++) {
       const token = this.tokens[i] ?? 0
       const weight = this.weights[i] ?? 0
+      const isSighted = this.sighted[i] ?? 0
       let at = i
       for (; at > 0 && (this.weights[at - 1] ?? 0) < weight; at--) {
         this.tokens[at] = this.tokens[at - 1] ?? 0
         this.weights[at] = this.weights[at - 1] ?? 0
+        this.sighted[at] = this.sighted[at - 1] ?? 0
       }
       this.tokens[at] = token
       this.weights[at] = weight
+      this.sighted[at] = isSighted
     }
   }
 }
