@@ -120,6 +120,7 @@ export class NativeContext implements Disposable {
     } finally {
       this.#decoding = false
     }
+    if (code === 0) this.#threads.decoded()
     return this.#meaningOf(code)
   }
 

@@ -52,12 +52,18 @@ export function findThreadPools(symbols: BackendSymbols, cpu: DeviceHandle): Thr
   }
 }
 
-/** The pool of one context. Change it only while the context does not decode. */
+/**
+ * The pool of one context. Change it only while the context does not decode.
+ *
+ * A pool that is given up is freed only after the next decode: it is then that ggml's CPU backend takes the new one, and it pauses the
+ * old one as it does so. Freed before, that pause writes into memory that belongs to somebody else by then.
+ */
 export class ContextThreads implements Disposable {
   readonly #symbols: Symbols
   readonly #context: ContextHandle
   readonly #pools: ThreadPools | null
   #pool: Address | null = null
+  readonly #retired: Address[] = []
   #threads: number
 
   constructor(options: { symbols: Symbols; context: ContextHandle; pools: ThreadPools | null; threads: number }) {
@@ -72,8 +78,13 @@ export class ContextThreads implements Disposable {
     if (threads === this.#threads) return
     this.#threads = threads
     this.#symbols.setThreads(this.#context, threads, threads)
-    this.#release()
+    this.#retire()
     this.#attach()
+  }
+
+  /** A decode has gone through with the threads that are in use now. */
+  decoded(): void {
+    if (this.#retired.length > 0) this.#freeRetired()
   }
 
   /** One thread needs no company: the caller's own does the work. */
@@ -83,15 +94,20 @@ export class ContextThreads implements Disposable {
     this.#symbols.attachThreads(this.#context, this.#pool, this.#pool)
   }
 
-  #release(): void {
-    if (this.#pool === null || this.#pools === null) return
+  #retire(): void {
+    if (this.#pool === null) return
     this.#symbols.detachThreads(this.#context)
-    this.#pools.free(this.#pool)
+    this.#retired.push(this.#pool)
     this.#pool = null
   }
 
-  /** Before the context is freed. */
+  #freeRetired(): void {
+    for (const pool of this.#retired.splice(0)) this.#pools?.free(pool)
+  }
+
+  /** Before the context is freed, which asks nothing of them any more. */
   [Symbol.dispose](): void {
-    this.#release()
+    this.#retire()
+    this.#freeRetired()
   }
 }

@@ -41,11 +41,14 @@ export interface DraftingOptions {
 }
 
 /** `reproducible`: the cache that gives bit-identical rows whatever shares the step. */
-export function openModel(modelPath: string, options: { slots: number; reproducible: boolean }): Promise<ModelRunner> {
+export function openModel(
+  modelPath: string,
+  options: { slots: number; contextTokensMax: number; reproducible: boolean },
+): Promise<ModelRunner> {
   return createLlamaRunner({
     modelPath,
     slots: options.slots,
-    contextTokensMax: 1_024,
+    contextTokensMax: options.contextTokensMax,
     kvLayout: 'split',
     kvCacheType: options.reproducible ? 'q8_0' : 'f16',
     threads: 1,
@@ -148,7 +151,8 @@ function configOf({ info }: ModelRunner, speculation: Partial<Speculation>): Wor
     revision: Revision.parse('r1'),
     modelPath: '/opened/elsewhere',
     modelSha256: null,
-    engine: { slots: info.slots, contextTokensMax: info.contextTokensMax, prefixCacheMiB: 0 },
+    // A number of threads of its own: what runs beside a test must not change it.
+    engine: { slots: info.slots, contextTokensMax: info.contextTokensMax, prefixCacheMiB: 0, threads: 1 },
     kvCacheType: 'auto',
     speculation: { controller: 'fixed', ...speculation },
     nats: { url: 'nats://stub', user: 'worker' },
