@@ -9,6 +9,12 @@ const project = (name: string, groupOrder: number, include: string[], options: o
   test: { name, include, sequence: { groupOrder }, ...options },
 })
 
+const ofSystems = { testTimeout: 180_000, hookTimeout: 300_000 }
+/** Integration tests that count milliseconds, bytes or losses of a running system: one at a time. */
+const alone = ['cancel', 'dashboards', 'goodput', 'hostile', 'memory', 'natsClient', 'natsRestart'].map(
+  (name) => `test/integration/${name}.test.ts`,
+)
+
 export default defineConfig({
   test: {
     passWithNoTests: true,
@@ -21,14 +27,10 @@ export default defineConfig({
       project('tidy', 0, ['test/tidy/**/*.test.ts']),
       project('simulate', 1, ['test/simulate/**/*.test.ts'], { testTimeout: 60_000 }),
       project('behaviour', 2, ['test/behaviour/**/*.test.ts'], { testTimeout: 120_000, fileParallelism: false }),
-      project('integration', 3, ['test/integration/**/*.test.ts'], {
-        testTimeout: 180_000,
-        hookTimeout: 300_000,
-        fileParallelism: false,
-      }),
-      project('cluster', 4, ['test/cluster/**/*.test.ts'], {
-        testTimeout: 180_000,
-        hookTimeout: 300_000,
+      project('integration', 3, ['test/integration/**/*.test.ts'], { ...ofSystems, exclude: alone, maxWorkers: 2 }),
+      project('alone', 4, alone, { ...ofSystems, fileParallelism: false }),
+      project('cluster', 5, ['test/cluster/**/*.test.ts'], {
+        ...ofSystems,
         // They wait most of the time: for pods, probes, leases and grace periods.
         maxWorkers: 3,
         globalSetup: ['test/cluster/kit/globalSetup.ts'],

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import type { Context, Verb } from './context.ts'
 import { execute } from './execute.ts'
-import { testEnvironment } from './testEnvironment.ts'
+import { clusterEnvironment, testEnvironment } from './testEnvironment.ts'
+import { kwok } from './tools/goPrograms.ts'
 
 export const bench: Verb = (args, context) => measure('bench', args, context)
 export const soak: Verb = (args, context) => measure('soak', args, context)
@@ -20,7 +21,10 @@ async function measure(verb: string, [name, ...args]: readonly string[], context
     const example = `npm run ${verb} -- ${known[0] ?? 'name'}`
     throw new Failure('invalid-configuration', `${verb}: name one of ${known.join(', ')}, as in ${example}`)
   }
-  const environment = await testEnvironment(context)
+  const environment = {
+    ...(await testEnvironment(context)),
+    ...(name === 'cluster' ? await clusterEnvironment(context, verb === 'bench' ? [kwok] : []) : {}),
+  }
   const options = { cwd: config.root, environment, signal: interrupts.first, output: 'inherit' } as const
   const { code } = await execute(process.execPath, [join(folder, `${name}.ts`), ...args], options)
   return code ?? 1

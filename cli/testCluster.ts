@@ -1,5 +1,5 @@
 /**
- * Everything the tests on a real Kubernetes need: the node's packages and eleven programs, found or built, one after the other.
+ * Everything the tests on a real Kubernetes need: the node's packages and ten programs, found or built, one after the other.
  *
  * Where that cannot be had the reason is one line, and the tests skip themselves with it.
  */
@@ -10,17 +10,18 @@ import type { Context } from './context.ts'
 import { execute, lastLine } from './execute.ts'
 import { clusterPrograms } from './tools/goPrograms.ts'
 import { bringNodePackages } from './tools/nodePackages.ts'
-import { findTool } from './tools/tool.ts'
+import { findTool, type Tool } from './tools/tool.ts'
 
 /** Why there can be no cluster here, in one line; null where there can. */
-export async function prepareTestCluster(context: Context): Promise<string | null> {
+export async function prepareTestCluster(context: Context, more: readonly Tool[] = []): Promise<string | null> {
   const why = whyNotHere(process.platform, process.getuid?.()) ?? (await bringNodePackages(context))
   if (why !== null) return why
   // Before the builds, which take minutes.
   const forbidden = (await whyNoBox(context)) ?? whyNoControlGroups()
   if (forbidden !== null) return forbidden
   const startMs = context.clock.now()
-  for (const program of clusterPrograms) {
+  const programs = [...clusterPrograms, ...more]
+  for (const program of programs) {
     try {
       await findTool(program, context)
     } catch (error) {
@@ -29,7 +30,7 @@ export async function prepareTestCluster(context: Context): Promise<string | nul
     }
   }
   const seconds = Math.round((context.clock.now() - startMs) / 1_000)
-  context.terminal.line(`test cluster: ${clusterPrograms.length} programs ready after ${seconds} s`)
+  context.terminal.line(`test cluster: ${programs.length} programs ready after ${seconds} s`)
   return null
 }
 

@@ -50,9 +50,12 @@ async function optional(tool: Tool, context: Context): Promise<string | null> {
 /** Named in the environment of the tests where there can be no cluster: they print it and skip themselves. */
 export const noClusterVariable = 'PACELINE_NO_CLUSTER'
 
-/** As `testEnvironment`, for tests that also run on a real Kubernetes. */
-export async function clusterEnvironment(context: Context): Promise<Record<string, string>> {
-  const why = await prepareTestCluster(context)
+/** As `testEnvironment`, for whoever also runs on a real Kubernetes; `more`: programs beside those of the tests. */
+export async function clusterEnvironment(
+  context: Context,
+  more: readonly Tool[] = [],
+): Promise<Record<string, string>> {
+  const why = await prepareTestCluster(context, more)
   if (why === null) return {}
   context.terminal.line(`tests on a real Kubernetes are skipped: ${why}`)
   return { [noClusterVariable]: why }

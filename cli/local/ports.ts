@@ -1,4 +1,5 @@
 /** Loopback ports: whether one is free, and some that are. Another process may take one in between; its owner then says so. */
+import { randomInt } from 'node:crypto'
 import { createServer, type Server } from 'node:net'
 import { Failure } from '#contracts/failure.ts'
 
@@ -18,15 +19,32 @@ export async function assertPortFree(host: string, port: number): Promise<void> 
   }
 }
 
+/**
+ * Below what systems give to outgoing connections: until its owner listens, nobody's connection can take such a port, and a client
+ * that tries a server which is away cannot meet itself.
+ */
+const chosenFrom = { first: 20_000, end: 30_000, triesMax: 100 }
+
 /** All held at once before any is let go, so that they differ. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen('127.0.0.1', 0)))
+  const servers = await Promise.all(Array.from({ length: count }, listenSomewhere))
   const ports = servers.map((server) => {
     const address = server.address()
     return typeof address === 'object' && address !== null ? address.port : 0
   })
   await Promise.all(servers.map(close))
   return ports
+}
+
+async function listenSomewhere(): Promise<Server> {
+  for (let tries = 0; tries < chosenFrom.triesMax; tries += 1) {
+    try {
+      return await listen('127.0.0.1', randomInt(chosenFrom.first, chosenFrom.end))
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
+    }
+  }
+  return listen('127.0.0.1', 0)
 }
 
 function listen(host: string, port: number): Promise<Server> {

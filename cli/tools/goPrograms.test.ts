@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { contextIn } from '../testing/context.ts'
-import { clusterPrograms, kubectl, kubernetesVersion } from './goPrograms.ts'
+import { clusterPrograms, kubectl, kubernetesVersion, kwok } from './goPrograms.ts'
 
 const { context } = contextIn('')
 
@@ -25,7 +25,7 @@ test('a program of exactly the pinned version will do, and no other', async () =
 })
 
 test('every module pins what is compiled, in the version that its name in the cache says', () => {
-  for (const { name, folder } of clusterPrograms) {
+  for (const { name, folder } of [...clusterPrograms, kwok]) {
     const version = folder.slice(name.length + 1)
     const module = join(import.meta.dirname, 'go', name.startsWith('kube') ? 'kubernetes' : name)
     const declared = readFileSync(join(module, 'go.mod'), 'utf8')

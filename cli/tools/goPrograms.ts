@@ -62,7 +62,17 @@ export const helm: Tool = goProgram({
 
 export const kubectl: Tool = ofKubernetes('kubectl', ['version', '--client'])
 
-/** In the order in which they are needed: the first three are enough for an API without nodes. */
+/** Plays nodes and pods; measurements use it, no test does, and its build takes minutes. */
+export const kwok: Tool = goProgram({
+  name: 'kwok',
+  version: '0.8.0',
+  module: 'kwok',
+  package: 'sigs.k8s.io/kwok/cmd/kwok',
+  versionArgs: ['--version'],
+  fits: null,
+})
+
+/** What the tests need, in the order in which they are needed: the first three are enough for an API without nodes. */
 export const clusterPrograms: readonly Tool[] = [
   goProgram({ name: 'etcd', version: '3.6.16', module: 'etcd', package: '.', versionArgs: ['--version'] }),
   ofKubernetes('kube-apiserver'),
@@ -78,14 +88,6 @@ export const clusterPrograms: readonly Tool[] = [
     module: 'coredns',
     package: 'github.com/coredns/coredns',
     versionArgs: ['-version'],
-  }),
-  goProgram({
-    name: 'kwok',
-    version: '0.8.0',
-    module: 'kwok',
-    package: 'sigs.k8s.io/kwok/cmd/kwok',
-    versionArgs: ['--version'],
-    fits: null,
   }),
   goProgram({ name: 'pause', version: '1', module: 'pause', package: '.', versionArgs: ['-v'], fits: null }),
 ]

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readCliConfig } from '../../../cli/config.ts'
 import { whyNotHere } from '../../../cli/testCluster.ts'
-import { clusterPrograms } from '../../../cli/tools/goPrograms.ts'
+import { clusterPrograms, kwok } from '../../../cli/tools/goPrograms.ts'
 import { isProgram, type Tool } from '../../../cli/tools/tool.ts'
 
 /** How much of a cluster is wanted: an API alone, with its controllers, or with a node that runs pods. */
@@ -15,19 +15,20 @@ export type Extent = 'api' | 'control-plane' | 'all'
 const neededFor: Readonly<Record<Extent, readonly string[]>> = {
   api: ['etcd', 'kube-apiserver', 'kubectl'],
   'control-plane': ['etcd', 'kube-apiserver', 'kubectl', 'kube-controller-manager', 'kube-scheduler'],
-  all: clusterPrograms.map(({ name }) => name).filter((name) => name !== 'kwok'),
+  all: clusterPrograms.map(({ name }) => name),
 }
 
 /** Path of a program that `cli/tools/goPrograms.ts` knows; the pinned one first, PATH may hold any version. */
 export function programPath(name: string): string {
   const path = findProgram(name)
-  if (path === null) throw new Error(`no ${name} in the cache or on PATH (npm run test:cluster builds it)`)
+  if (path === null)
+    throw new Error(`no ${name} in the cache or on PATH (npm run test:cluster builds it, kwok npm run bench:cluster)`)
   return path
 }
 
 export function findProgram(name: string): string | null {
   const { cacheDir, searchPath } = readCliConfig(process.env, process.platform)
-  const tool: Tool | undefined = clusterPrograms.find((program) => program.name === name)
+  const tool: Tool | undefined = [...clusterPrograms, kwok].find((program) => program.name === name)
   const cached = tool === undefined ? [] : [join(cacheDir, 'tools', tool.folder, tool.name)]
   return (
     [...cached, ...[...searchPath, '/usr/sbin', '/sbin'].map((folder) => join(folder, name))].find(isProgram) ?? null

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +14,7 @@ import type { Role } from '#contracts/permissions.ts'
 import { type Log, silentLog } from '#runtime/log.ts'
 import { connectBus, type NatsBus } from '#runtime/nats.ts'
 import { natsServerConfig } from '#runtime/natsServerConfig.ts'
+import { freePorts } from '../../../cli/local/ports.ts'
 import { natsServer as tool } from '../../../cli/tools/natsServer.ts'
 import { isProgram } from '../../../cli/tools/tool.ts'
 import { readCliConfig } from '../../../cli/config.ts'
@@ -120,12 +121,6 @@ function answers(port: number): Promise<boolean> {
 
 /** A port that was free a moment ago; fixed, so that a restarted server is found again. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no TCP port')
-  return address.port
+  const [port = 0] = await freePorts(1)
+  return port
 }

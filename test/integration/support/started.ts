@@ -8,10 +8,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, mkdirSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePorts } from '../../../cli/local/ports.ts'
 import { natsServer } from '../../../cli/tools/natsServer.ts'
 import { root } from '../../tidy/tree.ts'
 import { findNatsServer } from './natsServer.ts'
+
+export { freePort } from './natsServer.ts'
 
 const pollMs = 20
 
@@ -113,11 +114,6 @@ export class Run {
   ended(): Promise<number | null> {
     return this.#code
   }
-}
-
-export async function freePort(): Promise<number> {
-  const [port = 0] = await freePorts(1)
-  return port
 }
 
 /** As a shell would run it. */
