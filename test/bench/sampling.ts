@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import { samplingDefaults, type Sampling } from '#contracts/sampling.ts'
 import { createSampler } from '../../gpu-worker/core/sampling/sampler.ts'
-import { uniform } from '../../gpu-worker/core/sampling/noise.ts'
+import { type RowShape, syntheticRow } from './harness/syntheticLogits.ts'
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +37,7 @@ const results = values.tokens
   .split(',')
   .map(Number)
   .flatMap((vocabularySize) =>
-    ['peaked', 'flat'].flatMap((shape) => {
+    (['peaked', 'flat'] satisfies RowShape[]).flatMap((shape) => {
       const rows = Array.from({ length: 8 }, (_, i) => syntheticRow({ vocabularySize, shape, seed: i }))
       return Object.entries(cases).map(([name, sampling]) => ({
         vocabularySize,
@@ -74,17 +74,4 @@ function eachRow(rows: Float32Array[], work: (row: Float32Array, position: numbe
   for (let i = 0; i < rowsPerRound; i++) work(rows[i % rows.length] ?? new Float32Array(0), i)
   const { user, system } = process.threadCpuUsage(start)
   return (user + system) / rowsPerRound
-}
-
-function syntheticRow(options: { vocabularySize: number; shape: string; seed: number }): Float32Array {
-  const { vocabularySize, shape, seed } = options
-  const row = new Float32Array(vocabularySize)
-  for (let i = 0; i < vocabularySize; i++) row[i] = 2.5 * gaussian(seed, i)
-  const peaks = shape === 'peaked' ? [16, 15, 13.5, 13, 12, 12, 11] : [11, 11, 10.5, 10, 10]
-  for (const [i, peak] of peaks.entries()) row[Math.floor(uniform(seed, i, 9) * vocabularySize)] = peak
-  return row
-}
-
-function gaussian(seed: number, index: number): number {
-  return Math.sqrt(-2 * Math.log(uniform(seed, index, 1))) * Math.cos(2 * Math.PI * uniform(seed, index, 2))
 }

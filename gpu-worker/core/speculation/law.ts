@@ -11,7 +11,13 @@ export interface Law {
   readonly tokens: Int32Array
   /** `weights[i] > 0` belongs to `tokens[i]`; they sum to 1. */
   readonly weights: Float64Array
+  /** Of large laws: the sums of 64 weights each, so that a draw looks at blocks before it looks at tokens. */
+  readonly blocks?: Float64Array
 }
+
+export const blockWeights = 64
+/** Below this a draw is short anyway. */
+const blocksFrom = 16 * blockWeights
 
 /** The law of `weights[token]`, which need not be normalised. Throws where there is no mass. */
 export function lawOf(weights: ArrayLike<number>): Law {
@@ -34,7 +40,18 @@ export function normalised(tokens: Int32Array, weights: Float64Array): Law {
   for (const weight of weights) total += weight
   if (!(total > 0)) throw new RangeError(`a law over ${tokens.length} tokens has no mass`)
   if (total !== 1) for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] ?? 0) / total
-  return { tokens, weights }
+  return weights.length < blocksFrom ? { tokens, weights } : { tokens, weights, blocks: sumsOfBlocks(weights) }
+}
+
+function sumsOfBlocks(weights: Float64Array): Float64Array {
+  const blocks = new Float64Array(Math.ceil(weights.length / blockWeights))
+  for (let block = 0; block < blocks.length; block++) {
+    let sum = 0
+    const end = Math.min((block + 1) * blockWeights, weights.length)
+    for (let i = block * blockWeights; i < end; i++) sum += weights[i] ?? 0
+    blocks[block] = sum
+  }
+  return blocks
 }
 
 export function probabilityOf(law: Law, token: number): number {

@@ -3,13 +3,14 @@
  * penalties and grammar come before and have already changed the row. Draft and target must be processed alike, or the draft wastes
  * tokens; neither has to be, for any verifier to be lossless.
  *
- * Each truncation keeps a beginning of the ranking, so only as many leaders are found as it can keep. A law over the whole vocabulary
- * costs one exponential per token. Scratch memory is reused: one reader serves any number of rows, one at a time.
+ * Each truncation keeps a beginning of the ranking. A few tokens of it are found without ranking the rest; where top_p may keep
+ * thousands, the masses are binned by logit and only the bin that holds the border is ranked. Scratch memory is reused: one reader
+ * serves any number of rows, one at a time.
  */
 import type { Sampling } from '#contracts/sampling.ts'
 import { decay64, decayScale } from '../sampling/exponential.ts'
 import { Leaders } from '../sampling/leaders.ts'
-import { Row } from '../sampling/row.ts'
+import { endOfRanking, type Rank, Row } from '../sampling/row.ts'
 import { type Law, normalised, pointLaw } from './law.ts'
 
 export interface Processing extends Pick<Sampling, 'temperature' | 'topK' | 'minP' | 'topP'> {
@@ -22,18 +23,24 @@ export interface Processing extends Pick<Sampling, 'temperature' | 'topK' | 'min
 
 /** Below this the law is the greedy one to within every rounding, and 1 / temperature would overflow. */
 const temperatureMin = 1e-6
-/** Leaders found at first, and then eight times as many, until they hold top_p of the mass. */
-const leadersFirst = 64
+/** `decay64` reaches 40 nats; beyond that a token has no mass. */
+const binsMax = 40 * decayScale
 
 export class LawReader {
   readonly #row: Row
   readonly #leaders: Leaders
   readonly #size: number
+  /** Every token: shared by all laws that leave none out. */
+  readonly #everyToken: Int32Array
+  readonly #masses: Float64Array
+  readonly #binMasses = new Float64Array(binsMax)
 
   constructor(vocabularySize: number) {
     this.#size = vocabularySize
     this.#row = new Row(vocabularySize)
     this.#leaders = new Leaders(this.#row.blocks)
+    this.#everyToken = Int32Array.from({ length: vocabularySize }, (_, token) => token)
+    this.#masses = new Float64Array(vocabularySize)
   }
 
   /** Throws `Failure('engine-fault')` where a logit is no number. */
@@ -45,58 +52,90 @@ export class LawReader {
     const logitMin = minP > 0 ? row.logitMax + Math.log(minP) / sharpness : Number.NEGATIVE_INFINITY
     const measure = { reference: row.logitMax, sharpness, logitMin }
     const topKMax = topK > 0 ? Math.min(topK, this.#size) : this.#size
-    if (Math.min(topKMax, tokensMax) === this.#size && topP >= 1) return this.#wholeLaw(measure)
-    return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
+    if (Math.min(topKMax, tokensMax) < this.#size) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
+    this.#weigh(measure)
+    return this.#lawUpTo(topP < 1 ? this.#lastInside(topP, measure) : endOfRanking)
   }
 
-  #wholeLaw({ reference, sharpness, logitMin }: Measure): Law {
+  /** Of the first tokens of the ranking: for top_k, and for drafts that are cut to their head. */
+  #leadingLaw(options: { measure: Measure; topK: number; topP: number; tokensMax: number }): Law {
+    const { measure, topK, topP, tokensMax } = options
+    const isTopKKnown = topK < this.#size
+    // top_p counts against what top_k and min_p leave, whatever the head is cut to.
+    const ranked = this.#leaders.find(this.#row, isTopKKnown && topP < 1 ? topK : Math.min(topK, tokensMax))
+    const weights = Float64Array.from(ranked, (token) => this.#weightOf(token, measure))
+    const total = isTopKKnown || topP >= 1 ? sumOf(weights) : this.#row.massTotal(measure)
+    const tokens = Int32Array.from(ranked.subarray(0, Math.min(tokensMax, keptBy(weights, topP, total)))).sort()
+    return normalised(
+      tokens,
+      Float64Array.from(tokens, (token) => this.#weightOf(token, measure)),
+    )
+  }
+
+  #weightOf(token: number, { reference, sharpness, logitMin }: Measure): number {
+    const logit = this.#row.logits[token] ?? 0
+    return logit < logitMin ? 0 : Math.exp((logit - reference) * sharpness)
+  }
+
+  /** Mass of every token, and of the bins of their ranking (1/64 nat wide). */
+  #weigh({ reference, sharpness, logitMin }: Measure): void {
+    const { logits } = this.#row
+    const masses = this.#masses
+    const bins = this.#binMasses.fill(0)
+    const factor = sharpness * decayScale
+    for (let token = 0; token < logits.length; token++) {
+      const logit = logits[token] ?? 0
+      const scaled = (reference - logit) * factor
+      const mass = logit < logitMin ? 0 : decay64(scaled)
+      masses[token] = mass
+      if (mass > 0) bins[scaled | 0] = (bins[scaled | 0] ?? 0) + mass
+    }
+  }
+
+  /** The last token of the ranking with less than `topP` of the mass before it: by bins, and in its bin by rank. */
+  #lastInside(topP: number, measure: Measure): Rank {
+    const bins = this.#binMasses
+    const massMax = topP * sumOf(bins)
+    let before = 0
+    let bin = 0
+    for (; bin < binsMax - 1 && before + (bins[bin] ?? 0) < massMax; bin++) before += bins[bin] ?? 0
+    let last = endOfRanking
+    for (const rank of this.#ranksInBin(bin, measure)) {
+      if (before >= massMax) break
+      before += this.#masses[rank.token] ?? 0
+      last = rank
+    }
+    return last
+  }
+
+  #ranksInBin(bin: number, { reference, sharpness }: Measure): Rank[] {
     const { logits } = this.#row
     const factor = sharpness * decayScale
+    const ranks: Rank[] = []
+    for (let token = 0; token < logits.length; token++) {
+      const logit = logits[token] ?? 0
+      if ((this.#masses[token] ?? 0) > 0 && (((reference - logit) * factor) | 0) === bin) ranks.push({ logit, token })
+    }
+    return ranks.sort((a, b) => b.logit - a.logit || a.token - b.token)
+  }
+
+  /** Whatever has mass and is ranked up to `last`. */
+  #lawUpTo(last: Rank): Law {
+    const { logits } = this.#row
+    const masses = this.#masses
     const tokens = new Int32Array(this.#size)
     const weights = new Float64Array(this.#size)
     let count = 0
     for (let token = 0; token < logits.length; token++) {
+      const mass = masses[token] ?? 0
       const logit = logits[token] ?? 0
-      const weight = logit < logitMin ? 0 : decay64((reference - logit) * factor)
-      if (weight === 0) continue
+      if (mass === 0 || logit < last.logit || (logit === last.logit && token > last.token)) continue
       tokens[count] = token
-      weights[count] = weight
+      weights[count] = mass
       count += 1
     }
-    return normalised(tokens.subarray(0, count), weights.subarray(0, count))
-  }
-
-  #leadingLaw(options: { measure: Measure; topK: number; topP: number; tokensMax: number }): Law {
-    const { measure, topK, topP, tokensMax } = options
-    // top_p counts against what top_k and min_p leave; without top_k that is found without ranking it.
-    const total = topP >= 1 ? Number.POSITIVE_INFINITY : topK < this.#size ? null : this.#row.massTotal(measure)
-    let wanted = topK < this.#size ? topK : Math.min(leadersFirst, tokensMax)
-    for (;;) {
-      const ranked = this.#ranked(wanted, measure)
-      const massMax = topP * (total ?? ranked.mass)
-      const kept = Math.min(tokensMax, keptBy(ranked.weights, massMax))
-      const isEnough =
-        kept < ranked.weights.length || ranked.weights.length < wanted || wanted >= Math.min(topK, tokensMax)
-      if (isEnough) return inTokenOrder(ranked.tokens.slice(0, kept), ranked.weights)
-      wanted = Math.min(8 * wanted, topK, tokensMax)
-    }
-  }
-
-  /** The first tokens of the ranking that min_p allows. */
-  #ranked(wanted: number, { reference, sharpness, logitMin }: Measure) {
-    const { logits } = this.#row
-    const tokens: number[] = []
-    const weights: number[] = []
-    let mass = 0
-    for (const token of this.#leaders.find(this.#row, wanted)) {
-      const logit = logits[token] ?? 0
-      if (logit < logitMin) break
-      const weight = Math.exp((logit - reference) * sharpness)
-      tokens.push(token)
-      weights.push(weight)
-      mass += weight
-    }
-    return { tokens, weights, mass }
+    if (count === this.#size) return normalised(this.#everyToken, weights)
+    return normalised(tokens.slice(0, count), weights.slice(0, count))
   }
 }
 
@@ -106,21 +145,18 @@ interface Measure {
   readonly logitMin: number
 }
 
-/** How many leaders have less than this mass before them. */
-function keptBy(weights: readonly number[], massMax: number): number {
+/** How many leaders have less than `topP` of the mass before them, and a mass of their own. */
+function keptBy(weights: Float64Array, topP: number, total: number): number {
   let before = 0
   for (const [i, weight] of weights.entries()) {
-    if (before >= massMax) return i
+    if (weight === 0 || (topP < 1 && before >= topP * total)) return i
     before += weight
   }
   return weights.length
 }
 
-/** `weights[i]` belongs to `tokens[i]`. */
-function inTokenOrder(tokens: readonly number[], weights: readonly number[]): Law {
-  const places = [...tokens.keys()].sort((a, b) => (tokens[a] ?? 0) - (tokens[b] ?? 0))
-  return normalised(
-    Int32Array.from(places, (place) => tokens[place] ?? 0),
-    Float64Array.from(places, (place) => weights[place] ?? 0),
-  )
+function sumOf(values: Float64Array): number {
+  let sum = 0
+  for (const value of values) sum += value
+  return sum
 }
