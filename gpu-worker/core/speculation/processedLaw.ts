@@ -53,8 +53,9 @@ export class LawReader {
     const measure = { reference: row.logitMax, sharpness, logitMin }
     const topKMax = topK > 0 ? Math.min(topK, this.#size) : this.#size
     if (Math.min(topKMax, tokensMax) < this.#size) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
-    this.#weigh(measure)
-    return this.#lawUpTo(topP < 1 ? this.#lastInside(topP, measure) : endOfRanking)
+    const count = this.#weigh(measure)
+    if (topP < 1) return this.#lawUpTo(this.#lastInside(topP, measure))
+    return count === this.#size ? normalised(this.#everyToken, this.#masses.slice()) : this.#lawUpTo(endOfRanking)
   }
 
   /** Of the first tokens of the ranking: for top_k, and for drafts that are cut to their head. */
@@ -77,24 +78,38 @@ export class LawReader {
     return logit < logitMin ? 0 : Math.exp((logit - reference) * sharpness)
   }
 
-  /** Mass of every token, and of the bins of their ranking (1/64 nat wide). */
-  #weigh({ reference, sharpness, logitMin }: Measure): void {
+  /** Mass of every token; how many have one. */
+  #weigh({ reference, sharpness, logitMin }: Measure): number {
+    const { logits } = this.#row
+    const masses = this.#masses
+    const factor = sharpness * decayScale
+    let count = 0
+    for (let token = 0; token < masses.length; token++) {
+      const logit = logits[token] ?? 0
+      const mass = logit < logitMin ? 0 : decay64((reference - logit) * factor)
+      masses[token] = mass
+      count += mass > 0 ? 1 : 0
+    }
+    return count
+  }
+
+  /** Mass by place in the ranking, in bins 1/64 nat wide. */
+  #fillBins({ reference, sharpness }: Measure): Float64Array {
     const { logits } = this.#row
     const masses = this.#masses
     const bins = this.#binMasses.fill(0)
     const factor = sharpness * decayScale
-    for (let token = 0; token < logits.length; token++) {
-      const logit = logits[token] ?? 0
-      const scaled = (reference - logit) * factor
-      const mass = logit < logitMin ? 0 : decay64(scaled)
-      masses[token] = mass
-      if (mass > 0) bins[scaled | 0] = (bins[scaled | 0] ?? 0) + mass
+    for (let token = 0; token < masses.length; token++) {
+      const mass = masses[token] ?? 0
+      const bin = ((reference - (logits[token] ?? 0)) * factor) | 0
+      if (mass > 0) bins[bin] = (bins[bin] ?? 0) + mass
     }
+    return bins
   }
 
   /** The last token of the ranking with less than `topP` of the mass before it: by bins, and in its bin by rank. */
   #lastInside(topP: number, measure: Measure): Rank {
-    const bins = this.#binMasses
+    const bins = this.#fillBins(measure)
     const massMax = topP * sumOf(bins)
     let before = 0
     let bin = 0
@@ -126,7 +141,7 @@ export class LawReader {
     const tokens = new Int32Array(this.#size)
     const weights = new Float64Array(this.#size)
     let count = 0
-    for (let token = 0; token < logits.length; token++) {
+    for (let token = 0; token < masses.length; token++) {
       const mass = masses[token] ?? 0
       const logit = logits[token] ?? 0
       if (mass === 0 || logit < last.logit || (logit === last.logit && token > last.token)) continue
@@ -134,7 +149,6 @@ export class LawReader {
       weights[count] = mass
       count += 1
     }
-    if (count === this.#size) return normalised(this.#everyToken, weights)
     return normalised(tokens.slice(0, count), weights.slice(0, count))
   }
 }
