@@ -170,6 +170,7 @@ function modelRecord(deployment: Deployment): ModelRecord {
     },
     simulated: spec.engine.kind === 'simulated',
     reproducible: spec.engine.reproducible ? 'proving' : 'no',
+    speculation: spec.speculation,
     slo: spec.slo,
     queue: spec.queue,
   }
@@ -196,6 +197,7 @@ async function startWorker(
     modelSha256: deployment.modelPath === undefined ? null : sha256Of(deployment.modelPath),
     engine: spec.engine,
     kvCacheType: spec.compression.kvCache.type,
+    speculation: spec.speculation,
     slo: spec.slo,
     nats: { url: nats.url, user: 'worker' },
     metricsPort,
