@@ -15,7 +15,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     curve: { type: 'string', default: 'smolLm2' },
-    rounds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '12' },
   },
 })
 const curveName = values.curve === 'billionQ8' ? 'billionQ8' : values.curve === 'gemma' ? 'gemma' : 'smolLm2'
@@ -40,7 +40,7 @@ const odd = (list: readonly number[]) => sum(list.filter((_, i) => i % 2 === 1))
 
 async function measure(cell: Cell): Promise<Result> {
   // More streams teach more per step.
-  const roundSteps = Math.max(40, Math.round(240 / cell.streams))
+  const roundSteps = Math.max(40, Math.round(320 / cell.streams))
   const run = (choice: Choice) => runCell(cell, choice, { warmUpSteps: 60, roundSteps, rounds, seed: 1 })
   const fixed: number[][] = []
   for (const length of fixedLengths) fixed.push(await run(length))

@@ -1,0 +1,191 @@
+/**
+ * A day of a worker in a few minutes of fake time: requests that arrive eight times as fast in every other phase, drafts that are accepted
+ * now at 0.9 and now at 0.5, in another rhythm. What counts is how many requests were served within their SLO.
+ *
+ * Requests wait for a slot in order of arrival and are given up where they would be too late anyway, as a router does.
+ */
+import type { Usage } from '#contracts/messages.ts'
+import type { Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
+import { bestLength, expectedTokens } from '../../gpu-worker/core/speculation/expectedLength.ts'
+import { predictShapeMs } from '../../gpu-worker/core/speculation/shapes.ts'
+import { curveOf, curves } from './curves.ts'
+import { createRandom } from './random.ts'
+import { WorkerAlone } from './workerAlone.ts'
+
+/** A fixed length, a static table from batch size to length (made for acceptance 0.7), or ours. */
+export type TraceChoice = number | 'table' | 'adaptive'
+
+export interface TraceOptions {
+  readonly choice: TraceChoice
+  readonly seed: number
+  /** Requests per second in the slow phases; eight times as many in the others. */
+  readonly slowPerSecond: number
+  readonly phases: number
+}
+
+export interface TraceResult {
+  readonly served: readonly { readonly ttftMs: number; readonly tpotMs: number }[]
+  /** Requests per second that met both limits. */
+  readonly goodput: number
+  readonly goodShare: number
+  readonly tpotP99: number
+  readonly ttftP99: number
+  readonly givenUp: number
+  readonly tokensPerSecond: number
+}
+
+const curve = curves.billionQ8
+const slots = 16
+const phaseMs = 30_000
+const acceptancePhases = [
+  { forMs: 45_000, acceptance: 0.9 },
+  { forMs: 45_000, acceptance: 0.5 },
+]
+const draftStepShare = 0.02
+const promptTokens = 16
+/** Five times and twice the medians of an unloaded worker without speculation. */
+const [stepMs = 0] = curve.ms[0] ?? []
+export const slo = { ttftMs: 5 * (stepMs + (1_000 * promptTokens) / curve.promptTokensPerSecond), tpotMs: 2 * stepMs }
+
+interface Waiting {
+  readonly arrivedAt: number
+  readonly tokens: number
+}
+
+interface Served {
+  readonly ttftMs: number
+  readonly tpotMs: number
+}
+
+export async function runTrace(options: TraceOptions): Promise<TraceResult> {
+  const trace = new Trace(options)
+  await trace.run()
+  return trace.result()
+}
+
+class Trace {
+  readonly #options: TraceOptions
+  readonly #alone: WorkerAlone
+  readonly #waiting: Waiting[] = []
+  readonly #running = new Map<string, { heldMs: number }>()
+  readonly #served: Served[] = []
+  readonly #arrivals: Waiting[]
+  #givenUp = 0
+  #ranMs = 0
+
+  constructor(options: TraceOptions) {
+    this.#options = options
+    const { choice, seed } = options
+    const isFixed = choice !== 'adaptive'
+    const length = choice === 'table' || choice === 'adaptive' ? 8 : choice
+    this.#alone = new WorkerAlone({
+      slots,
+      curve,
+      simulated: { acceptancePhases, draftStepShare, seed },
+      speculation: {
+        method: length === 0 ? 'off' : 'auto',
+        draftTokensMax: Math.max(1, length),
+        controller: isFixed ? 'fixed' : 'goodput',
+      },
+      ...(choice === 'table' ? { wrapProposer: byTable } : {}),
+      onEnded: ({ id, usage }) => this.#ended(id, usage),
+    })
+    this.#arrivals = arrivalsOf(options)
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this.#alone
+    const startedAt = clock.now()
+    for (const arrival of this.#arrivals)
+      clock.after(arrival.arrivedAt, () => {
+        this.#waiting.push({ ...arrival, arrivedAt: clock.now() })
+        this.#pump()
+      })
+    const lastAt = this.#options.phases * phaseMs
+    await clock.advance(lastAt)
+    await clock.runUntil(() => this.#waiting.length === 0 && this.#running.size === 0, 600_000)
+    this.#ranMs = clock.now() - startedAt
+    await this.#alone.stop()
+  }
+
+  result(): TraceResult {
+    const good = this.#served.filter(({ ttftMs, tpotMs }) => ttftMs <= slo.ttftMs && tpotMs <= slo.tpotMs).length
+    const seconds = (this.#options.phases * phaseMs) / 1_000
+    return {
+      served: this.#served,
+      goodput: good / seconds,
+      goodShare: good / this.#arrivals.length,
+      tpotP99: p99(this.#served.map(({ tpotMs }) => tpotMs)),
+      ttftP99: p99(this.#served.map(({ ttftMs }) => ttftMs)),
+      givenUp: this.#givenUp,
+      tokensPerSecond: (1_000 * this.#alone.gained) / this.#ranMs,
+    }
+  }
+
+  #pump(): void {
+    const now = this.#alone.clock.now()
+    while (this.#running.size < slots) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      const heldMs = now - next.arrivedAt
+      if (heldMs > slo.ttftMs) this.#givenUp += 1
+      else this.#running.set(this.#alone.send({ promptTokens, tokens: next.tokens }), { heldMs })
+    }
+  }
+
+  #ended(id: string, usage: Usage): void {
+    const heldMs = this.#running.get(id)?.heldMs ?? 0
+    this.#running.delete(id)
+    const { waitMs, promptMs, generationMs, completionTokens } = usage
+    this.#served.push({
+      ttftMs: heldMs + waitMs + promptMs,
+      tpotMs: generationMs / Math.max(1, completionTokens - 1),
+    })
+    this.#pump()
+  }
+}
+
+function arrivalsOf({ seed, slowPerSecond, phases }: TraceOptions): Waiting[] {
+  const random = createRandom(seed).fork('arrivals')
+  const arrivals: Waiting[] = []
+  for (let phase = 0; phase < phases; phase++) {
+    const perSecond = phase % 2 === 0 ? slowPerSecond : 8 * slowPerSecond
+    let at = phase * phaseMs
+    for (;;) {
+      at += random.exponential(1_000 / perSecond)
+      if (at >= (phase + 1) * phaseMs) break
+      arrivals.push({ arrivedAt: at, tokens: random.int(32, 96) })
+    }
+  }
+  return arrivals
+}
+
+/** As vLLM's table: one length for each batch size, chosen beforehand from the curve for one acceptance. */
+export function lengthByTable(sequences: number): number {
+  const known = curveOf(curve)
+  const ms = (length: number) =>
+    predictShapeMs(known, 'split', { counts: [sequences * (1 + length)], contextTokens: 64, promptTokens: 0 })
+  return bestLength({
+    lengthMax: 8,
+    tokens: (length) => sequences * expectedTokens(0.7, length),
+    stepMs: (length) => ms(length) + length * draftStepShare * ms(0),
+  }).length
+}
+
+function byTable(proposer: Proposer): Proposer {
+  return {
+    method: proposer.method,
+    forget: (key) => proposer.forget(key),
+    propose(requests) {
+      const length = lengthByTable(requests.length)
+      return proposer.propose(
+        requests.map((request) => ({ ...request, tokensMax: Math.min(request.tokensMax, length) })),
+      )
+    },
+  }
+}
+
+function p99(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(0.99 * sorted.length))] ?? 0
+}
