@@ -75,11 +75,11 @@ describe.skipIf(reason !== null).each(Object.entries(variants))('the chart with 
     }
   })
 
-  test('mounts a token into the operator only', () => {
+  test('mounts a token only into the operator and into what takes its finalizers off at the end', () => {
     const withToken = pods
       .filter(({ spec }) => at(spec, 'automountServiceAccountToken') !== false)
       .map(({ name }) => name)
-    expect(withToken).toEqual(['Deployment paceline-operator'])
+    expect(withToken).toEqual(['Deployment paceline-operator', 'Job paceline-uninstall'])
   })
 
   test('labels everything as Kubernetes recommends', () => {
@@ -116,7 +116,7 @@ describe.skipIf(reason !== null).each(Object.entries(variants))('the chart with 
 
   test('grants nothing with a wildcard, and nothing outside its namespace', () => {
     const roles = objects.filter(({ kind }) => kind.endsWith('Role') || kind.endsWith('RoleBinding'))
-    expect(roles.map(({ kind }) => kind).toSorted()).toEqual(['Role', 'RoleBinding'])
+    expect(roles.map(({ kind }) => kind).toSorted()).toEqual(['Role', 'Role', 'RoleBinding', 'RoleBinding'])
     expect(JSON.stringify(roles)).not.toContain('*')
   })
 

@@ -56,7 +56,8 @@ const attempts: Record<Role, { publish: string[]; subscribe: string[] }> = {
   worker: {
     publish: [
       ...[buckets.models, buckets.routes, buckets.keys].map((bucket) => `$KV.${bucket}.x`),
-      ...Object.values(buckets).map((bucket) => `${api}.CONSUMER.CREATE.${stream(bucket)}.c`),
+      // What its pair asks for it follows in the first of them.
+      ...[buckets.routes, buckets.keys, buckets.workers].map((bucket) => `${api}.CONSUMER.CREATE.${stream(bucket)}.c`),
       ...Object.values(buckets).map((bucket) => `${api}.DIRECT.GET.${stream(bucket)}`),
       `${api}.STREAM.INFO.${stream(buckets.keys)}`,
       `${api}.INFO`,

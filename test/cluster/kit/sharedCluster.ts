@@ -50,7 +50,7 @@ export function describeOwnCluster(name: string, options: UpOptions, tests: (clu
   })
 }
 
-export function describeWhere(extent: Extent, name: string, tests: () => void): void {
+function describeWhere(extent: Extent, name: string, tests: () => void): void {
   const why = whyNoTestCluster(extent)
   if (why === null) describe(name, tests)
   else describe.skip(`${name} (skipped: ${why})`, tests)
