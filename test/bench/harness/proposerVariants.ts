@@ -52,7 +52,11 @@ function trigrams(table: TrigramTable | null): Variant[] {
     ...[4, 8].map((tokensMax) => variant('default', {}, tokensMax)),
     variant('default', {}, 8, 4),
     variant('default', {}, 16, 4),
-    ...[0, 0.1, 0.25, 0.5, 1].map((value) => variant(`bonus ${value}`, bonus(value), 8)),
-    ...[0.25, 0.5, 1].map((value) => variant(`bonus ${value}`, bonus(value), 8, 4)),
+    ...[0, 0.04, 0.25, 1, 2, 3].map((value) => variant(`bonus ${value}`, bonus(value), 8)),
+    ...[0.04, 0.25, 1, 2, 3].map((value) => variant(`bonus ${value}`, bonus(value), 8, 4)),
+    ...[10, 40].flatMap((iterations) => [
+      variant(`${iterations} rounds`, { search: { ...trigramDefaults.search, iterations } }, 8),
+      variant(`${iterations} rounds`, { search: { ...trigramDefaults.search, iterations } }, 8, 4),
+    ]),
   ]
 }

@@ -14,7 +14,7 @@ export interface AdaptiveOptions {
   readonly bonus: number
   /** A weight does not grow over this. */
   readonly cap: number
-  /** Latest sightings that are walked; more than `cap / bonus` change nothing. */
+  /** Latest sightings of a bigram that are walked. */
   readonly sightingsMax: number
 }
 
@@ -24,13 +24,17 @@ export interface Sighted {
   readonly bigrams: GramIndex
 }
 
+const shareEnds = [0.1, 0.2, 0.35, 0.5, 0.7, 0.9]
+/** Never, once, two or three times, oftener sighted; and a class of share. */
+export const successorKinds = 4 * (shareEnds.length + 1)
+
 /** Read after `read`, overwritten by the next one: a search asks hundreds of times and must not make anything. */
 export class Successors {
   /** Heaviest first; at equal weight the base table's, then the one sighted last, comes first. */
   readonly tokens = new Int32Array(2 * limits.speculation.successorsMax)
   readonly weights = new Float64Array(2 * limits.speculation.successorsMax)
-  /** 1 where the sequence has shown this successor. */
-  readonly sighted = new Uint8Array(2 * limits.speculation.successorsMax)
+  /** How often the sequence has shown this successor. */
+  readonly sightings = new Uint16Array(2 * limits.speculation.successorsMax)
   count = 0
   /** Of the weights. */
   total = 0
@@ -55,6 +59,16 @@ export class Successors {
     for (let i = 0; i < this.count; i++) this.total += this.weights[i] ?? 0
   }
 
+  /** A number below `successorKinds` for what speaks for successor i: how often it was sighted, and its share of all the weight. */
+  kindOf(i: number): number {
+    const share = (this.weights[i] ?? 0) / this.total
+    let shareClass = 0
+    while (shareClass < shareEnds.length && share >= (shareEnds[shareClass] ?? 1)) shareClass += 1
+    const sightings = this.sightings[i] ?? 0
+    const sightingClass = sightings <= 1 ? sightings : sightings <= 3 ? 2 : 3
+    return sightingClass * (shareEnds.length + 1) + shareClass
+  }
+
   #readTable(table: TrigramTable, first: number, second: number): void {
     const bigram = table.find(first, second)
     if (bigram === undefined) return
@@ -62,7 +76,7 @@ export class Successors {
     for (let i = table.offsets[bigram] ?? 0; i < to; i++) {
       this.tokens[this.count] = table.successors[i] ?? 0
       this.weights[this.count] = table.weights[i] ?? 0
-      this.sighted[this.count] = 0
+      this.sightings[this.count] = 0
       this.count += 1
     }
   }
@@ -82,11 +96,11 @@ export class Successors {
     const known = this.tokens.indexOf(token)
     if (known >= 0 && known < this.count) {
       this.weights[known] = Math.min(cap, (this.weights[known] ?? 0) + bonus)
-      this.sighted[known] = 1
+      this.sightings[known] = (this.sightings[known] ?? 0) + 1
     } else if (this.count < this.tokens.length) {
       this.tokens[this.count] = token
       this.weights[this.count] = bonus
-      this.sighted[this.count] = 1
+      this.sightings[this.count] = 1
       this.count += 1
     }
   }
@@ -96,16 +110,16 @@ export class Successors {
     for (let i = 1; i < this.count; i++) {
       const token = this.tokens[i] ?? 0
       const weight = this.weights[i] ?? 0
-      const isSighted = this.sighted[i] ?? 0
+      const sightings = this.sightings[i] ?? 0
       let at = i
       for (; at > 0 && (this.weights[at - 1] ?? 0) < weight; at--) {
         this.tokens[at] = this.tokens[at - 1] ?? 0
         this.weights[at] = this.weights[at - 1] ?? 0
-        this.sighted[at] = this.sighted[at - 1] ?? 0
+        this.sightings[at] = this.sightings[at - 1] ?? 0
       }
       this.tokens[at] = token
       this.weights[at] = weight
-      this.sighted[at] = isSighted
+      this.sightings[at] = sightings
     }
   }
 }
