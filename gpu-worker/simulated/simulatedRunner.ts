@@ -155,9 +155,9 @@ class SimulatedRunner implements ModelRunner {
   }
 
   #stepMs(spans: readonly BatchSpan[], faults: StepFaults): number {
-    const counts = spans.flatMap(({ logitsForLast }) => (logitsForLast > 0 ? [logitsForLast] : []))
-    const tokens = spans.reduce((sum, span) => sum + span.tokens.length, 0)
     const cells = spans.reduce((sum, span) => sum + span.position + span.tokens.length, 0)
+    const tokens = spans.reduce((sum, span) => sum + span.tokens.length, 0)
+    const counts = rowCounts(spans)
     const promptTokens = tokens - counts.reduce((sum, count) => sum + count, 0)
     const ms = this.#times.stepMs({ counts, promptTokens, contextTokens: cells / spans.length })
     return ms * faults.slowFactor + faults.stallMs
@@ -251,6 +251,18 @@ class SimulatedRunner implements ModelRunner {
     this.#assertOpen()
     assert(this.#running === undefined, 'cells cannot change while a decode runs')
   }
+}
+
+/**
+ * Tokens of each sequence that gets rows. The end of a prompt is computed in the same pass as the drafts beside it, as far as it is long
+ * enough; the rest of it is prompt.
+ */
+function rowCounts(spans: readonly BatchSpan[]): number[] {
+  const sampling = spans.filter(({ logitsForLast }) => logitsForLast > 0)
+  const most = sampling.reduce((max, { logitsForLast }) => Math.max(max, logitsForLast), 0)
+  return sampling.map(({ tokens, logitsForLast }) =>
+    tokens.length > logitsForLast ? Math.min(most, tokens.length) : logitsForLast,
+  )
 }
 
 function infoOf(options: SimulatedRunnerOptions): RunnerInfo {

@@ -153,7 +153,7 @@ class GoodputController implements SpeculationController {
   #newRound(running: readonly RunningSequence[], { promptTokens }: StepFacts): Round {
     const cells = running.reduce((sum, { contextTokens }) => sum + contextTokens, 0)
     const contextTokens = running.length === 0 ? 0 : cells / running.length
-    const prices = this.#costs.pricesAt({ contextTokens, promptTokens })
+    const prices = this.#costs.pricesAt({ sequences: running.length, contextTokens, promptTokens })
     return { running, contextTokens, promptTokens, prices, drafts: new Map(), probed: new Map() }
   }
 

@@ -10,7 +10,7 @@ const problemOf = (
 ): LengthProblem => {
   const { layout = 'split', name = 'smolLm2', draftMs = 0, rowsMax = 512 } = options
   const costs = new ShapeCosts({ curve: () => curveOf(curves[name]), layout })
-  const prices = costs.pricesAt({ contextTokens: 256, promptTokens: 0 })
+  const prices = costs.pricesAt({ sequences: gains.length, contextTokens: 256, promptTokens: 0 })
   return { gains, rowsMax, prices, draftMs: (lengths) => draftMs * Math.max(0, ...lengths) }
 }
 const independent = (rate: number, length = 8) => Array.from({ length }, (_, i) => rate ** (i + 1))

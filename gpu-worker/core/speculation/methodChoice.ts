@@ -11,8 +11,8 @@ import type { ProposerMethod } from './proposer.ts'
 
 /** What another method must be better by. */
 const switchGain = 0.03
-/** Asks of a sequence between two of a method that is hardly known. */
-const exploreAsks = 48
+/** Steps of a sequence between two in which a method is heard that is hardly known. */
+const exploreTurns = 48
 const knownTrials = 4
 
 export interface Prices {
@@ -24,8 +24,8 @@ export interface Prices {
 
 interface Arm {
   current: ProposerMethod | null
-  asks: number
-  /** Who was asked last and had nothing to say. */
+  turns: number
+  /** Who was asked last and had nothing to say; it is passed over once. */
   silent: ProposerMethod | null
 }
 
@@ -47,17 +47,19 @@ export class MethodChoice {
     const current = ranked.find(({ method }) => method === arm.current)
     if (current === undefined || best.worth > current.worth * (1 + switchGain)) arm.current = best.method
     const others = ranked.filter(({ method }) => method !== arm.current)
-    if (arm.silent === arm.current) return others[0]?.method ?? arm.current
-    if (arm.asks % exploreAsks !== exploreAsks - 1) return arm.current
+    arm.turns += 1
+    if (arm.silent === arm.current) {
+      arm.silent = null
+      return others.find(({ worth: expected }) => expected > 1)?.method ?? arm.current
+    }
+    if (arm.turns % exploreTurns !== 0) return arm.current
     const unknown = others.find(({ method }) => this.#acceptance.trialsOf(method, key) < knownTrials)
     return unknown?.method ?? arm.current
   }
 
   /** The sequence was asked for, and got so many tokens. */
   asked(key: number, method: ProposerMethod, tokens: number): void {
-    const arm = this.#armOf(key)
-    arm.asks += 1
-    arm.silent = tokens === 0 ? method : null
+    this.#armOf(key).silent = tokens === 0 ? method : null
   }
 
   forget(key: number): void {
@@ -79,7 +81,7 @@ export class MethodChoice {
   #armOf(key: number): Arm {
     const known = this.#arms.get(key)
     if (known !== undefined) return known
-    const arm: Arm = { current: null, asks: 0, silent: null }
+    const arm: Arm = { current: null, turns: 0, silent: null }
     this.#arms.set(key, arm)
     return arm
   }

@@ -84,16 +84,21 @@ describe('predicted time', () => {
 describe('what steps really take', () => {
   const costs = () => new ShapeCosts({ curve: () => curve, layout: 'split' })
   const shape = { counts: [4, 1, 1, 1], contextTokens: 128, promptTokens: 0 }
-  const priceOf = (subject: ShapeCosts, of: BatchShape) => subject.pricesAt(of).stepMs(of.counts)
+  const priceOf = (subject: ShapeCosts, { counts, ...of }: BatchShape) =>
+    subject.pricesAt({ ...of, sequences: counts.length }).stepMs(counts)
 
-  test.each(['split', 'unified'] as const)(
-    'is at first what the curve says, with and without prompts: %s',
-    (layout) => {
-      const subject = new ShapeCosts({ curve: () => curve, layout })
-      for (const promptTokens of [0, 100])
-        expect(priceOf(subject, { ...shape, promptTokens })).toBeCloseTo(ms(shape.counts, layout, promptTokens), 9)
-    },
-  )
+  test.each(['split', 'unified'] as const)('is at first what the curve says: %s', (layout) => {
+    const subject = new ShapeCosts({ curve: () => curve, layout })
+    expect(priceOf(subject, shape)).toBeCloseTo(ms(shape.counts, layout), 9)
+  })
+
+  test.each(['split', 'unified'] as const)('leaves out what a prompt takes, drafts or not: %s', (layout) => {
+    const subject = new ShapeCosts({ curve: () => curve, layout })
+    const price = (counts: number[]) => priceOf(subject, { ...shape, counts, promptTokens: 100 })
+    expect(price([1, 1, 1, 1])).toBeCloseTo(ms([1, 1, 1, 1], layout), 9)
+    const drafting = ms([3, 3, 3, 3], layout, 100) - ms([1, 1, 1, 1], layout, 100)
+    expect(price([3, 3, 3, 3]) - price([1, 1, 1, 1])).toBeCloseTo(drafting, 9)
+  })
 
   test('is learned per kind of shape', () => {
     const subject = costs()

@@ -84,17 +84,28 @@ export class ShapeCosts {
     this.#options = options
   }
 
-  /** The prices of one step: valid until the curve or the sequences change. */
-  pricesAt(step: Omit<BatchShape, 'counts'>): StepPrices {
+  /**
+   * The prices of one step: valid until the curve or the sequences change. What prompts take is not in them, because it is spent
+   * whatever the drafts do: counted in, it would make the time of a row look small in just those steps for which somebody waits. That
+   * a row of a large pass is cheaper is in them.
+   */
+  pricesAt(step: {
+    readonly sequences: number
+    readonly contextTokens: number
+    readonly promptTokens: number
+  }): StepPrices {
     const { curve, layout } = this.#options
     const now = curve()
+    const { sequences, contextTokens } = step
+    const promptTokens = layout === 'unified' ? step.promptTokens : 0
+    const shapeMs = (rows: number, prompts: number) =>
+      predictShapeMs(now, layout, { counts: [rows], contextTokens, promptTokens: prompts })
+    const spentMs = promptTokens === 0 ? 0 : shapeMs(sequences, promptTokens) - shapeMs(sequences, 0)
     const byRows: number[] = []
-    const passMs = (rows: number) => (byRows[rows] ??= predictShapeMs(now, layout, { ...step, counts: [rows] }))
-    const promptMs = layout === 'split' ? (1_000 * step.promptTokens) / now.promptTokensPerSecond : 0
+    const passMs = (rows: number) => (byRows[rows] ??= shapeMs(rows, promptTokens) - spentMs)
     const stepMs = (counts: readonly number[]) => {
       const passes = passesOf(counts, layout)
-      // The prompt is in the price of each pass, and computed once.
-      const ms = passes.reduce((sum, rows) => sum + passMs(rows), -promptMs * (passes.length - 1))
+      const ms = passes.reduce((sum, rows) => sum + passMs(rows), 0)
       const error = this.#errors.get(kindOf(counts, passes.length))
       return error === undefined ? ms : ms * Math.exp(error)
     }
