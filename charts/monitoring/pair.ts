@@ -33,7 +33,7 @@ const speculation: readonly PanelOptions[] = [
     unit: 'percentunit',
     lines: [
       {
-        query: `${perSecond(worker.acceptedByPosition, { where, window, by: ['model_name', 'position'] })} / on (model_name) group_left (${rounds} > 0)`,
+        query: `${perSecond(worker.acceptedByPosition, { where, window, by: ['model_name', 'position'] })} / on (model_name) group_left () (${rounds} > 0)`,
         legend: '{{model_name}} {{position}}',
       },
     ],
