@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { curves } from './curves.ts'
 import { boundOf, type Cell, type Choice, runCell } from './speculationCell.ts'
+import { runTrace, type TraceChoice } from './speculationTrace.ts'
 
 const mean = (list: readonly number[]) => list.reduce((sum, value) => sum + value, 0) / list.length
 const speed = async (cell: Cell, choice: Choice) =>
@@ -47,5 +48,23 @@ describe('draft lengths by goodput', () => {
   test('bring a single stream near what its curve allows', async () => {
     const cell = cellOf({ curve: curves.billionQ8, acceptance: 0.8 })
     expect((await speed(cell, 'adaptive')) / boundOf(cell)).toBeGreaterThan(0.85)
+  })
+})
+
+describe('a trace that changes its rate eightfold and its acceptance', () => {
+  const run = (choice: TraceChoice) => runTrace({ choice, seed: 1, slowPerSecond: 0.2, phases: 6 })
+
+  test('is served better than by any fixed length or static table, and no slower', async () => {
+    const adaptive = await run('adaptive')
+    // These are the best fixed lengths; `test/bench/speculationTrace.ts` has the others.
+    for (const [choice, gain] of [
+      [1, 1.15],
+      [2, 1.15],
+      ['table', 1.05],
+    ] as const) {
+      const other = await run(choice)
+      expect(adaptive.goodput / other.goodput, String(choice)).toBeGreaterThan(gain)
+      expect(adaptive.tpotP99, String(choice)).toBeLessThanOrEqual(other.tpotP99)
+    }
   })
 })
