@@ -5,6 +5,7 @@
  *
  * Without `--model` the model of a resource file (`--file`, `--deployment`) is taken. The last line is JSON: what was built.
  */
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
@@ -62,10 +63,15 @@ export async function calibrateTrigram(args: readonly string[], given: Context):
       temperature: number('temperature', { least: 0, most: 2, fraction: true }),
       seed: number('seed', { least: 0, most: 2 ** 32 - 1 }),
     })
-  await saveTrigramTable(flags.out, counter.build())
+  const built = counter.build()
+  await saveTrigramTable(flags.out, built)
   const { digest, tokenizer, bigrams, entries, tokensSeen, bytes } = await loadTrigramTable(flags.out)
-  const path = resolve(flags.out)
-  context.terminal.line(JSON.stringify({ path, digest, tokenizer, bigrams, entries, tokensSeen, bytes }))
+  // What a resource names the file by.
+  const file = {
+    source: `file://${resolve(flags.out)}`,
+    sha256: createHash('sha256').update(new Uint8Array(built)).digest('hex'),
+  }
+  context.terminal.line(JSON.stringify({ ...file, digest, tokenizer, bigrams, entries, tokensSeen, bytes }))
   return 0
 }
 
@@ -86,9 +92,12 @@ async function countOwnTexts(
     // An answer's first tri-grams begin in its prompt. Counted in the order of the prompts: short answers end first everywhere,
     // and which texts are counted must not depend on how many are written at a time.
     early.set(number, [...prompt.slice(-2), ...answer])
-    for (let text = early.get(next); text !== undefined && counter.tokensSeen < tokensMin; text = early.get(++next)) {
+    for (;;) {
+      const text = early.get(next)
+      if (text === undefined || counter.tokensSeen >= tokensMin) break
       counter.add(text)
       early.delete(next)
+      next += 1
     }
     terminal.progress(`${counter.tokensSeen} of ${tokensMin} tokens written`)
     if (counter.tokensSeen >= tokensMin) return
