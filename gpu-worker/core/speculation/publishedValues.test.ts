@@ -16,7 +16,7 @@ const p = lawOf([0.5, 0.3, 0.2])
 const q = lawOf([0.2, 0.3, 0.5])
 
 describe('one node, target (.5 .3 .2), draft (.2 .3 .5)', () => {
-  const table: readonly [Verifier, Drawing, number, number][] = [
+  const table: readonly (readonly [Verifier, Drawing, number, number])[] = [
     [rejection, 'independent', 1, 0.7],
     [recursiveRejection, 'independent', 2, 0.76],
     [kSeq, 'independent', 2, 0.791355],
@@ -25,9 +25,11 @@ describe('one node, target (.5 .3 .2), draft (.2 .3 .5)', () => {
     [kSeq, 'independent', 1, 0.7],
     [kSeq, 'independent', 4, 0.9060072],
   ]
-  test.each(table)('$0.name, drafts $1, $2 of them: accepted $3', (verifier, drawing, drafts, acceptance) => {
+  const named = table.map(([verifier, drawing, drafts, accepted]) => ({ verifier, drawing, drafts, accepted }))
+  test.each(named)('$verifier.name accepts $accepted of $drafts drafts drawn $drawing', (given) => {
+    const { verifier, drawing, drafts, accepted } = given
     const emissions = emissionsOfOneNode({ verifier, drawing, drafts })
-    expect(acceptanceOf(emissions)).toBeCloseTo(acceptance, 6)
+    expect(acceptanceOf(emissions)).toBeCloseTo(accepted, 6)
     expectLaw(
       lawOfText(emissions, () => p, 1),
       [0.5, 0.3, 0.2],

@@ -11,10 +11,10 @@ import { type Law, placeOf, probabilityOf } from './law.ts'
 export class Remainder {
   readonly #target: Law
   readonly #tokens: Int32Array
-  /** Not normalised: `#outside` and these sum to `#mass`. */
+  /** Not normalised; their sum is `#inside`, that of all other tokens `#outside`. */
   readonly #values: Float64Array
+  #inside: number
   readonly #outside: number
-  #mass: number
 
   /** `support`: ascending, covers whatever will be taken away. */
   constructor(target: Law, support: Int32Array) {
@@ -31,7 +31,11 @@ export class Remainder {
     }
     // Counted, not subtracted: a lump of 1e-17 that is nothing but rounding must not be drawn from.
     this.#outside = covered === target.tokens.length ? 0 : Math.max(0, 1 - inside)
-    this.#mass = inside + this.#outside
+    this.#inside = inside
+  }
+
+  get #mass(): number {
+    return this.#inside + this.#outside
   }
 
   probabilityOf(token: number): number {
@@ -51,18 +55,17 @@ export class Remainder {
    */
   reduce(given: (value: number, token: number) => number): void {
     const values = this.#values.map((value, i) => Math.max(0, value - given(value, this.#tokens[i] ?? 0)))
-    let mass = this.#outside
-    for (const value of values) mass += value
-    if (!(mass > 0)) return
+    let inside = 0
+    for (const value of values) inside += value
+    if (!(inside + this.#outside > 0)) return
     this.#values.set(values)
-    this.#mass = mass
+    this.#inside = inside
   }
 
   draw(chance: Chance): number {
-    const { length } = this.#tokens
-    const inside = this.#mass - this.#outside
-    if (length === 0 || (this.#outside > 0 && !chance.happens(inside / this.#mass)))
-      return chance.drawOutside(this.#target, this.#tokens, this.#outside)
-    return chance.draw({ tokens: this.#tokens, weights: this.#values.map((value) => value / inside) })
+    const isInside = this.#outside === 0 || chance.happens(this.#inside / this.#mass)
+    return isInside
+      ? chance.draw({ tokens: this.#tokens, weights: this.#values.map((value) => value / this.#inside) })
+      : chance.drawOutside(this.#target, this.#tokens, this.#outside)
   }
 }

@@ -37,7 +37,7 @@ describe.each(served.flatMap(([verifier, drawings]) => drawings.map((drawing) =>
     test.each(Object.entries(shapes))('emits the law of the target: %s', (_, parents) => {
       for (const vocabulary of [2, 3, 4]) {
         // A few hundred trees are enough.
-        if (parents.length * Math.log2(vocabulary) > 8) continue
+        if (vocabulary ** parents.length > (vocabulary === 4 ? 64 : 256)) continue
         for (const models of generatedModels(vocabulary)) {
           const { target, draft, name } = models
           const trees = outcomesOf((chance) => grow(growShape({ parents, drawing, chance }), draft).tree)

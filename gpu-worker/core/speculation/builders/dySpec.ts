@@ -9,8 +9,8 @@
  */
 import type { Law } from '../law.ts'
 import { root } from '../tokenTree.ts'
-import { type Build, Growing } from './grow.ts'
-import { Siblings, type Picking } from './siblings.ts'
+import { type Build, Growing, type LawsWanted } from './grow.ts'
+import { type Picking, Siblings } from './siblings.ts'
 import { ValueQueue } from './valueQueue.ts'
 
 export interface GreedyOptions {
@@ -86,10 +86,7 @@ export function* growByThreshold({ picking, nodesMax, valueMin, depthMax = nodes
   return growing.growth
 }
 
-function* lawAfter(
-  growing: Growing,
-  node: number,
-): Generator<{ tree: Growing['tree']; nodes: number[] }, Law, readonly Law[]> {
+function* lawAfter(growing: Growing, node: number): Generator<LawsWanted, Law, readonly Law[]> {
   const [law] = yield { tree: growing.tree, nodes: [node] }
   if (law === undefined) throw new RangeError(`no law came back for node ${node}`)
   return law

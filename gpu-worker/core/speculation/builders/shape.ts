@@ -85,7 +85,10 @@ const pick: Record<Drawing, (q: Law, count: number, chance: Chance) => Picked[]>
 
 function take(siblings: Siblings, count: number): Picked[] {
   const taken: Picked[] = []
-  for (let sibling = siblings.next(); sibling !== null && taken.length < count; sibling = siblings.next())
+  while (taken.length < count) {
+    const sibling = siblings.next()
+    if (sibling === null) break
     taken.push(sibling)
+  }
   return taken
 }
