@@ -31,8 +31,9 @@ export default defineConfig({
       project('alone', 4, alone, { ...ofSystems, fileParallelism: false }),
       project('cluster', 5, ['test/cluster/**/*.test.ts'], {
         ...ofSystems,
-        // They wait most of the time: for pods, probes, leases and grace periods.
-        maxWorkers: 3,
+        // They wait much of the time: for pods, probes, leases and grace periods. A third at a time would make two cores so busy
+        // that NATS misses its pings.
+        maxWorkers: 2,
         globalSetup: ['test/cluster/kit/globalSetup.ts'],
       }),
     ],

@@ -130,9 +130,10 @@ export function testValues(cluster: Cluster): object {
   return {
     image: { registry: 'localhost', tag: 'test', pullPolicy: 'Never' },
     operator: { resources: little('20m', '128Mi') },
-    router: { resources: little('20m', '128Mi'), drain: { delaySeconds: 2, graceSeconds: 60 } },
+    // Requests are also shares: who carries everybody's words is not to wait behind pods that start.
+    router: { resources: little('60m', '128Mi'), drain: { delaySeconds: 2, graceSeconds: 60 } },
     worker: { resources: { requests: { cpu: '50m', memory: '128Mi' } }, drainGraceSeconds: 60 },
-    nats: { image: { repository: natsRepository, tag: natsTag }, resources: little('20m', '32Mi') },
+    nats: { image: { repository: natsRepository, tag: natsTag }, resources: little('100m', '32Mi') },
     modelCache: {
       size: '1Gi',
       huggingFaceEndpoint: mirrorUrl(cluster),
