@@ -3,6 +3,7 @@
  */
 import type { workerMetrics } from '#contracts/metrics.ts'
 import type { Metrics } from '#runtime/metrics.ts'
+import type { SpeculationFigures } from './core/speculation/figures.ts'
 import { type ProposerMethod, proposerMethods } from './core/speculation/proposer.ts'
 import type { Job } from './job.ts'
 import type { RunnerInfo } from './modelRunner.ts'
@@ -16,17 +17,6 @@ export interface Gauges {
   readonly cellsUsedShare: number
   readonly threads: number
   readonly prefixCacheBytes: number
-}
-
-/** What one step of speculation came to. */
-export interface SpeculationFigures {
-  /** Tokens verified for each running sequence; 0: none. */
-  readonly lengths: readonly number[]
-  readonly rounds: readonly { readonly method: ProposerMethod; readonly drafted: number; readonly accepted: number }[]
-  readonly draftMs: number
-  /** Choosing how much to draft. */
-  readonly controlMs: number
-  readonly wastedMs: number
 }
 
 export class Meter {
@@ -84,8 +74,8 @@ export class Meter {
     this.#metrics.iterationTokens.observe(this.#labels, rows)
   }
 
-  /** One step of an engine that may draft. */
-  speculated({ lengths, rounds, draftMs, controlMs, wastedMs }: SpeculationFigures): void {
+  /** One step of an engine that may draft. `controlMs`: choosing how much to draft. */
+  speculated({ lengths, rounds, draftMs, wastedMs }: SpeculationFigures, controlMs: number): void {
     for (const length of lengths) this.#metrics.draftLength.observe(this.#labels, length)
     for (const round of rounds) this.#drafted(round)
     if (rounds.length > 0 || draftMs > 0) this.phase('draft', draftMs)

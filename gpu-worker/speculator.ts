@@ -21,6 +21,7 @@ import type {
   SpeculationController,
   StepFacts,
 } from './core/speculation/controller.ts'
+import { figuresOf } from './core/speculation/figures.ts'
 import type { Proposal, ProposalRequest, Proposer, ProposerMethod } from './core/speculation/proposer.ts'
 import type { Meter } from './meter.ts'
 
@@ -275,31 +276,14 @@ export class Speculator {
   }
 
   #tell(rounds: readonly RoundOutcome[]): void {
-    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
-    const draftMs = sum(Object.values(this.#draftMs))
-    const [proposed, verified, accepted] = [
-      sum(rounds.map((round) => round.proposed)),
-      sum(rounds.map((round) => round.verified)),
-      sum(rounds.map((round) => round.accepted)),
-    ]
-    const wasted = (ms: number, of: number) => (of === 0 ? ms : ms * (1 - accepted / of))
-    this.#o.meter.speculated({
-      lengths: this.#running.map(({ key }) => this.#rounds.get(key)?.chain.length ?? 0),
-      rounds: rounds
-        .filter((round) => round.verified > 0)
-        .map((round) => ({ method: round.method, drafted: round.verified, accepted: round.accepted })),
-      draftMs,
-      controlMs: this.#controlMs,
-      wastedMs: wasted(draftMs, proposed) + wasted(this.#verifyMs(verified), verified),
+    const figures = figuresOf({
+      running: this.#running,
+      chosen: new Map([...this.#rounds].map(([key, { chain }]) => [key, chain.length])),
+      rounds,
+      draftMs: Object.values(this.#draftMs).reduce((sum, ms) => sum + ms, 0),
+      stepMs: this.#o.stepMs,
     })
-  }
-
-  /** What so many draft rows add to a step. */
-  #verifyMs(rows: number): number {
-    const sequences = this.#running.length
-    const contextTokens = this.#running.reduce((total, each) => total + each.contextTokens, 0) / sequences
-    const stepMs = (count: number) => this.#o.stepMs({ rows: count, contextTokens })
-    return rows === 0 ? 0 : Math.max(0, stepMs(sequences + rows) - stepMs(sequences))
+    this.#o.meter.speculated(figures, this.#controlMs)
   }
 
   #timed<T>(decide: () => T): T {
