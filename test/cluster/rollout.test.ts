@@ -1,12 +1,8 @@
 /** A changed pair is a rollout that nobody notices: no request fails and no stream is cut, release after release. */
 import { expect, test } from 'vitest'
-import { Load } from './kit/load.ts'
-import { pair, rolledOut, simulatedPair, unguarded } from './pairs.ts'
-import { mirrorUrl } from './paceline.ts'
+import { rolledOut, simulatedPair, unguarded } from './pairs.ts'
 import { describePaceline } from './sharedPaceline.ts'
-import { rollOutUnderLoad } from './rollouts.ts'
-
-const sha256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
+import { rollOutRealModel, rollOutUnderLoad } from './rollouts.ts'
 
 describePaceline('a rollout', (paceline) => {
   test('of simulated workers under 20 requests/s and 10 long streams loses nothing', async () => {
@@ -17,16 +13,7 @@ describePaceline('a rollout', (paceline) => {
   })
 
   test('of the real model under requests and two streams loses nothing', async () => {
-    const target = { source: `${mirrorUrl(paceline().cluster)}/smollm2.gguf`, sha256 }
-    const manifest = (contextTokensMax: number) =>
-      pair('real', { target, replicas: 1, rollout: unguarded, engine: { contextTokensMax, slots: 4, threads: 1 } })
-    await paceline().apply(manifest(1_024))
-    await rolledOut(paceline(), 'real')
-    const rates = { requestsPerSecond: 0.5, requestTokens: 8, streams: 2, streamTokens: 100 }
-    const load = new Load({ url: paceline().url, model: 'real', ...rates })
-    await paceline().apply(manifest(1_536))
-    await rolledOut(paceline(), 'real')
-    const result = await load.end()
+    const result = await rollOutRealModel(paceline(), { name: 'real', rollouts: 1 })
     expect(result.failures).toEqual([])
     expect(result.answered + result.streamsEnded).toBeGreaterThan(2)
   })
