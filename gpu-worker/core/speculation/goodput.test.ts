@@ -162,3 +162,45 @@ test('a tree of which the path is told teaches like a chain', () => {
       : []
   expect(cuts[0]?.nodes).toBe(3)
 })
+
+describe('a proposer that is mostly silent', () => {
+  const sequence: RunningSequence = { key: 1, contextTokens: 64, tokensMax: 8, methods: ['ngram'] }
+  const facts = { promptTokens: 0, rowsMax: 64 }
+
+  /** Share of the last 500 steps in which it was asked. It speaks in every fifth step. */
+  function askedShare(how: { rate: number; draftMs: number }): number {
+    const controller = goodput()
+    const random = createRandom(5)
+    let asked = 0
+    for (let step = 0; step < 1_000; step++) {
+      const [ask] = controller.asks([sequence], facts)
+      if (ask === undefined) {
+        controller.learn({ rounds: [], plain: [1], draftMs: {}, decodeMs: 43.6 })
+        continue
+      }
+      if (step >= 500) asked += 1
+      const tree = chainOf(step % 5 === 0 ? Array.from({ length: ask.tokensMax }, (_, i) => i) : [])
+      const confidence = tree.tokens.map(() => 0.9)
+      const [cut] = controller.cuts([sequence], [{ key: 1, method: 'ngram', tree, confidence }], facts)
+      const verified = cut?.nodes ?? 0
+      let accepted = 0
+      while (accepted < verified && random.next() < how.rate) accepted += 1
+      const depth = Math.min(accepted + 1, verified)
+      controller.learn({
+        rounds: [{ key: 1, method: 'ngram', proposed: tree.tokens.length, verified, accepted, depth }],
+        plain: [],
+        draftMs: { ngram: how.draftMs },
+        decodeMs: 43.6 * (verified === 0 ? 1 : 1.3 + 0.07 * verified),
+      })
+    }
+    return asked / 500
+  }
+
+  test('is heard at every step where that costs little against what it saves', () => {
+    expect(askedShare({ rate: 0.9, draftMs: 0.5 })).toBeGreaterThan(0.9)
+  })
+
+  test('is seldom heard where what it says is wrong', () => {
+    expect(askedShare({ rate: 0.05, draftMs: 2 })).toBeLessThan(0.3)
+  })
+})

@@ -2,8 +2,8 @@
  * The controller that maximises token goodput (SmartSpec, arXiv 2406.14066): each step, expected tokens over predicted time.
  *
  * Before drafting it decides with what it expects of each sequence and method, after drafting once more with what the proposals say
- * of themselves; the time of drafting is then spent and no longer counts. What costs next to nothing and says sometimes more and
- * sometimes less of itself (n-grams) is asked for always, and the second decision alone counts. Where nothing pays nobody is asked, but for
+ * of themselves; the time of drafting is then spent and no longer counts. What costs little against what it saves and says sometimes
+ * more and sometimes less of itself (n-grams) is asked for always, and the second decision alone counts. Where nothing pays nobody is asked, but for
  * probes that are paid from a bounded account.
  *
  * Decisions look at draft-side data and earlier steps only, so that the verifier stays lossless and the learned rates unbiased.
@@ -20,14 +20,17 @@ import type {
 } from './controller.ts'
 import { DraftCost } from './draftCost.ts'
 import { evaluate, type LengthProblem, planLengths } from './lengths.ts'
+import { LookWorth } from './lookWorth.ts'
 import { MethodChoice, type Prices } from './methodChoice.ts'
 import { type DraftNode, nodesOf } from './nodes.ts'
 import { type ProbeOffer, Probing } from './probing.ts'
 import type { Proposal, ProposerMethod } from './proposer.ts'
 import { ShapeCosts, type ShapeCostsOptions, type StepPrices } from './shapes.ts'
 
-/** A round of proposals is free where it takes no more than this share of a step. */
+/** A round of proposals is free where it takes no more than this share of a step … */
 const freeShare = 0.002
+/** … and as good as free where hearing it has saved so much more than it takes. */
+const lookGain = 1.5
 /** Proposals differ where the chance of their first token strays this far from its mean. */
 const selectiveSpread = 0.05
 const lengthMax = 64
@@ -60,6 +63,7 @@ class GoodputController implements SpeculationController {
   readonly #draftCost = new DraftCost()
   readonly #acceptance = new Acceptance()
   readonly #methods = new MethodChoice(this.#acceptance)
+  readonly #looks = new LookWorth()
   readonly #probing = new Probing()
   #round: Round | null = null
 
@@ -103,6 +107,12 @@ class GoodputController implements SpeculationController {
     const gains = running.map(({ key }) => round.drafts.get(key)?.nodes.map(({ gain }) => gain) ?? [])
     const problem = { gains, rowsMax: step.rowsMax, prices: round.prices, draftMs: () => 0 }
     const plan = planLengths(problem)
+    const plain = evaluate(
+      problem,
+      running.map(() => 0),
+    )
+    const methods = [...round.drafts.values()].map(({ method }) => method)
+    if (methods.length > 0) this.#looks.seen(methods, plan.tokens / plain.goodput - plan.ms)
     for (const [i, { key }] of running.entries()) if ((plan.lengths[i] ?? 0) > 0) round.probed.delete(key)
     this.#probe(round, problem, {
       plan,
@@ -180,7 +190,9 @@ class GoodputController implements SpeculationController {
   #isFreeLook(method: ProposerMethod, { running, prices }: Round): boolean {
     if (this.#acceptance.spreadOf(method) < selectiveSpread) return false
     const sequences = running.length
-    return this.#draftCost.predictMs(method, { sequences, depth: 1 }) <= freeShare * prices.passMs(sequences)
+    const costMs = this.#draftCost.predictMs(method, { sequences, depth: 1 })
+    const savedMs = sequences * (this.#looks.of(method) ?? 0)
+    return costMs <= freeShare * prices.passMs(sequences) || savedMs >= lookGain * costMs
   }
 
   #learnDraftCost(round: Round, { draftMs }: StepOutcome): void {
