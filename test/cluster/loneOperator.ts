@@ -13,7 +13,7 @@ import { type OperatorProcess, startOperatorProcess } from './operatorProcess.ts
 export interface Ground {
   readonly cluster: Cluster
   readonly namespace: string
-  /** By default its lease outlives a busy machine; tests of leadership ask for a short one. */
+  /** Its lease outlives a restart of the API; tests of leadership ask for a short one. */
   start(options?: { identity?: string; leaseMs?: number }): Promise<OperatorProcess>
   /** What the running operators have said, for a wait that runs out. */
   readonly words: () => Promise<string>
@@ -36,7 +36,7 @@ export async function prepareGround(cluster: Cluster, namespace: string): Promis
   return {
     cluster,
     namespace,
-    async start({ identity = 'one', leaseMs = 60_000 } = {}) {
+    async start({ identity = 'one', leaseMs = 15_000 } = {}) {
       const operator = await startOperatorProcess({ access: { kubeconfig }, namespace, nats, identity, leaseMs })
       operators.push(operator)
       return operator

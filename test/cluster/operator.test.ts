@@ -40,7 +40,7 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
     waitFor(
       {
         what: `${name} with ${replicas} workers`,
-        waitMsMax: 60_000,
+        waitMsMax: 120_000,
         explain: ground().words,
       },
       async () => {
