@@ -22,7 +22,8 @@ import type {
   StepFacts,
 } from './core/speculation/controller.ts'
 import { figuresOf } from './core/speculation/figures.ts'
-import type { Proposal, ProposalRequest, Proposer, ProposerMethod } from './core/speculation/proposer.ts'
+import type { Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
+import type { Proposer } from './proposer.ts'
 import type { Meter } from './meter.ts'
 
 /** A running sequence that may draft. */

@@ -7,7 +7,8 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import type { Log } from '#runtime/log.ts'
-import type { Proposal, ProposalRequest, Proposer } from '../core/speculation/proposer.ts'
+import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
+import type { Proposer } from '../proposer.ts'
 import { chainOf } from '../core/speculation/tokenTree.ts'
 import { type TokenMeanings, vocabularyFault } from '../draftVocabulary.ts'
 import type { BatchSpan, ModelRunner } from '../modelRunner.ts'

@@ -4,7 +4,8 @@
  */
 import type { SimulatedSettings } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
-import type { Proposal, ProposalRequest, Proposer } from '../core/speculation/proposer.ts'
+import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
+import type { Proposer } from '../proposer.ts'
 import { chainOf } from '../core/speculation/tokenTree.ts'
 import { fillWindow } from './cells.ts'
 import { uniform } from './faults.ts'

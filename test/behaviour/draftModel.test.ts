@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLog } from '#runtime/log.ts'
-import type { Proposal, Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
+import type { Proposal } from '../../gpu-worker/core/speculation/proposer.ts'
+import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { openDraft } from '../../gpu-worker/llama/draftProposer.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { openModel } from './engineStand.ts'

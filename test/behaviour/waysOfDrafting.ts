@@ -1,7 +1,7 @@
 /** Every way of proposing that a worker with a real model has, and one that is no good: for comparisons of what comes out. */
 import type { Dispatch } from '#contracts/messages.ts'
 import { silentLog } from '#runtime/log.ts'
-import type { Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
+import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { NgramProposer } from '../../gpu-worker/core/speculation/proposers/ngramProposer.ts'
 import { TrigramProposer } from '../../gpu-worker/core/speculation/proposers/trigramProposer.ts'
 import { chainOf } from '../../gpu-worker/core/speculation/tokenTree.ts'

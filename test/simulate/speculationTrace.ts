@@ -5,7 +5,7 @@
  * Requests wait for a slot in order of arrival and are given up where they would be too late anyway, as a router does.
  */
 import type { Usage } from '#contracts/messages.ts'
-import type { Proposer } from '../../gpu-worker/core/speculation/proposer.ts'
+import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { bestLength, expectedTokens } from '../../gpu-worker/core/speculation/expectedLength.ts'
 import { predictShapeMs } from '../../gpu-worker/core/speculation/shapes.ts'
 import { curveOf, curves } from './curves.ts'

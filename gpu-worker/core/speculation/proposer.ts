@@ -34,13 +34,14 @@ export interface Proposal {
   readonly confidence: readonly number[]
 }
 
+/** One that answers at once; `gpu-worker/proposer.ts` is the port with those that compute elsewhere. */
 export interface Proposer {
   readonly method: ProposerMethod
   /**
-   * One round for all sequences of a step, answered in the order asked. Synchronous where it costs no model call. Throws
+   * One round for all sequences of a step, answered in the order asked. Throws
    * `Failure('engine-fault')` where the draft itself broke: then the draft is dropped, not the request.
    */
-  propose(requests: readonly ProposalRequest[]): Proposal[] | Promise<Proposal[]>
+  propose(requests: readonly ProposalRequest[]): Proposal[]
   /** The sequence has ended, or lost its place: nothing of it is kept. */
   forget(key: number): void
   /** Frees what it holds outside of JavaScript; it is not asked again. Absent: there is nothing. */

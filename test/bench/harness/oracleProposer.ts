@@ -4,7 +4,8 @@
  *
  * The text must be the target's own for the same prompt and settings (greedy, or the same seed), or acceptance is lower than what is set.
  */
-import type { Proposal, ProposalRequest, Proposer } from '../../../gpu-worker/core/speculation/proposer.ts'
+import type { Proposal, ProposalRequest } from '../../../gpu-worker/core/speculation/proposer.ts'
+import type { Proposer } from '../../../gpu-worker/proposer.ts'
 import { chainOf } from '../../../gpu-worker/core/speculation/tokenTree.ts'
 import { seeded } from './random.ts'
 
