@@ -134,9 +134,10 @@ function measureCase(
   return { build: buildTime, verify: verifyTime, emitted: emitted / trees.length / (options.rounds + 1) }
 }
 
-/** µs of the rows whose law or choice a step needs beside that: here two emitted tokens for each stream. */
+/** What a row's law or choice costs: one for each emitted token, one for each node that gets children. */
 function measureSampling(): void {
   const logits = new Float32Array(vocabularySize)
+  const positions = Array.from({ length: stepsPerRound }, (_, at) => at)
   const table = Object.entries(targets).map(([name, processing]) => {
     const sampler = createSampler({
       sampling: { ...samplingDefaults, seed: 7, ...processing },
@@ -145,8 +146,7 @@ function measureSampling(): void {
       prompt: [],
     })
     const eachRow = (work: (row: Float32Array, position: number) => void) =>
-      median(() => cpuOf(() => trees.forEach((at) => work(rows[at % rows.length] ?? logits, at))))
-    const trees = Array.from({ length: stepsPerRound }, (_, at) => at)
+      median(() => cpuOf(() => positions.forEach((at) => work(rows[at % rows.length] ?? logits, at))))
     const law = eachRow((row) => reader.read(row, processing))
     const draftLaw = eachRow((row) => reader.read(row, { ...processing, tokensMax: draftTokensMax }))
     const choice = eachRow((row, position) => {
