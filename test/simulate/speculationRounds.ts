@@ -16,7 +16,7 @@ export interface RoundsOptions {
   readonly sequences: number
   readonly draftTokensMax: number
   /** The chance that a draft token is taken once those before it are. */
-  acceptance(of: { sequence: number; depth: number; step: number }): number
+  readonly acceptance: (of: { sequence: number; depth: number; step: number }) => number
   /** Milliseconds of proposing one more token for so many sequences. */
   readonly draftMs?: (sequences: number) => number
   /** Draft-side confidence; constant where it is not given, so that it says nothing. */

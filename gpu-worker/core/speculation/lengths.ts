@@ -15,7 +15,7 @@ export interface LengthProblem {
   readonly rowsMax: number
   readonly prices: StepPrices
   /** Of proposing so many tokens for each sequence. */
-  draftMs(lengths: readonly number[]): number
+  readonly draftMs: (lengths: readonly number[]) => number
 }
 
 export interface LengthPlan {

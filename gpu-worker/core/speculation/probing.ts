@@ -25,9 +25,9 @@ export interface ProbeOffer {
   readonly plan: LengthPlan
   /** Keys by index of the plan's lengths; null where that sequence must not draft. */
   readonly keys: readonly (number | null)[]
-  evaluate(lengths: readonly number[]): LengthPlan
+  readonly evaluate: (lengths: readonly number[]) => LengthPlan
   /** Trials that so many draft tokens of one sequence are expected to be: those behind a rejected one are none. */
-  trials(index: number, length: number): number
+  readonly trials: (index: number, length: number) => number
 }
 
 export interface Probe {

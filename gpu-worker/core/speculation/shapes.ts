@@ -124,9 +124,9 @@ export class ShapeCosts {
 }
 
 export interface StepPrices {
-  stepMs(counts: readonly number[]): number
+  readonly stepMs: (counts: readonly number[]) => number
   /** As many rows in one pass: what no shape of them undercuts. */
-  passMs(rows: number): number
+  readonly passMs: (rows: number) => number
 }
 
 /** Shapes that miss the curve alike: by passes, by sequences and by tokens of each. */

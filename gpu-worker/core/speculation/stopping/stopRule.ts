@@ -82,7 +82,10 @@ export function thresholdRule(
  * Without a trained model: a draft pays as long as the product of its probabilities exceeds what a token of a batch of that length
  * costs, relative to a step. `stepMs(rows)` is the measured curve.
  */
-export function batchCostRule(options: { stepMs(rows: number): number; readonly lengthMax?: number }): StopRule {
+export function batchCostRule(options: {
+  readonly stepMs: (rows: number) => number
+  readonly lengthMax?: number
+}): StopRule {
   const { stepMs, lengthMax = 20 } = options
   const relativeCost = (length: number) => (stepMs(1 + length) - stepMs(1)) / (length * stepMs(1))
   return {
