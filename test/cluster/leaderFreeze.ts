@@ -10,7 +10,7 @@ import { waitFor } from './kit/cluster.ts'
 import { rolledOut, simulatedPair } from './pairs.ts'
 import type { Paceline } from './paceline.ts'
 import { operatorPodAt } from './operatorCrash.ts'
-import { killInPod } from './podProcess.ts'
+import { killInPod, runsInPod } from './podProcess.ts'
 
 export interface FreezeRound {
   readonly leader: string
@@ -55,10 +55,7 @@ async function flip(paceline: Paceline, name: string, signal: AbortSignal): Prom
 }
 
 async function freezeOnce(paceline: Paceline): Promise<FreezeRound> {
-  const leader = await leaderPod(paceline)
-  // Where it is in its work is up to chance.
-  await sleep(Math.random() * 700)
-  killInPod(paceline.cluster, leader.name, 'SIGSTOP')
+  const leader = await stopLeader(paceline)
   try {
     const wait = { what: 'another leader', waitMsMax: 30_000, everyMs: 50 }
     const successor = await waitFor(wait, async () => {
@@ -81,6 +78,18 @@ async function freezeOnce(paceline: Paceline): Promise<FreezeRound> {
     killInPod(paceline.cluster, leader.name, 'SIGCONT')
     throw error
   }
+}
+
+/** On a busy machine a leader may lose its lease and end by itself: then the next one is stopped. */
+function stopLeader(paceline: Paceline): Promise<{ name: string; address: string }> {
+  return waitFor({ what: 'a leader to stop', waitMsMax: 60_000, everyMs: 250 }, async () => {
+    const leader = await leaderPod(paceline)
+    // Where it is in its work is up to chance.
+    await sleep(Math.random() * 700)
+    if (!runsInPod(paceline.cluster, leader.name)) return false
+    killInPod(paceline.cluster, leader.name, 'SIGSTOP')
+    return leader
+  })
 }
 
 const described = ({ verb, resource, name, code }: AuditEntry) => `${verb} ${resource} ${name} ${code}`

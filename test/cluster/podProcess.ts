@@ -7,10 +7,19 @@ export function killInPod(cluster: Cluster, pod: string, signal: NodeJS.Signals)
   process.kill(mainProcess(cluster, pod), signal)
 }
 
+/** False between two lives of its container as well. */
+export function runsInPod(cluster: Cluster, pod: string): boolean {
+  return processOf(cluster, pod) !== undefined
+}
+
 export function mainProcess(cluster: Cluster, pod: string): number {
-  const found = podProcesses(cluster.addresses.id).find((pid) => isMain(pid, pod))
+  const found = processOf(cluster, pod)
   if (found === undefined) throw new Error(`no node process of pod ${pod}`)
   return found
+}
+
+function processOf(cluster: Cluster, pod: string): number | undefined {
+  return podProcesses(cluster.addresses.id).find((pid) => isMain(pid, pod))
 }
 
 function isMain(pid: number, pod: string): boolean {

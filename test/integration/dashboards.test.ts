@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { operatorMetrics } from '#contracts/metrics.ts'
 import { alerts, withMarks } from '../../charts/monitoring/alerts.ts'
 import { filledIn } from '../../charts/monitoring/queries.ts'
 import { whyNoNats } from './support/needs.ts'
@@ -60,12 +61,11 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     )
     expect(targets.length).toBe(4)
     prometheus = await startPrometheus(program ?? '', targets)
-    // An operator with nothing to do reconciles every half minute; an edit gives it something.
-    const edited = [drafting('pair', 'queue: { requestsMax: 100 }'), drafting('late', 'slo: { ttftMs: 1, tpotMs: 1 }')]
-    await Promise.all([
-      traffic(port),
-      sleep(trafficMs / 2).then(() => place.write('pairs.yaml', edited.join('\n---\n'))),
-    ])
+    const edit = (requestsMax: number) => {
+      const edited = [drafting('pair', `queue: { requestsMax: ${requestsMax} }`), pairs.split('\n---\n')[1]]
+      place.write('pairs.yaml', edited.join('\n---\n'))
+    }
+    await Promise.all([traffic(port), editUntilSeen(prometheus, edit)])
     expect(await prometheus.healthy()).toBe(targets.length)
   })
   afterAll(async () => {
@@ -108,6 +108,17 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     expect(Object.keys(emptyAlerts).filter((name) => !alerts.some((alert) => alert.name === name))).toEqual([])
   })
 })
+
+/** An operator with nothing to do reconciles every half minute; each edit gives it something, until two scrapes differ by it. */
+async function editUntilSeen(prometheus: Prometheus, edit: (requestsMax: number) => void): Promise<void> {
+  const query = `sum(increase(${operatorMetrics.reconciles.name}[${windowSeconds}s])) > 0`
+  for (let attempt = 1; attempt <= 20; attempt += 1) {
+    edit(100 + attempt)
+    await sleep(trafficMs / 4)
+    if ((await prometheus.query(query)).length > 0) return
+  }
+  throw new Error('no scrape has seen a reconcile after 20 edits')
+}
 
 /** Streams, whole answers, mistakes: for long enough that every rate has two scrapes. */
 async function traffic(port: string): Promise<void> {
