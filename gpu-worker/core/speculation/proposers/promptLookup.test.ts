@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { limits } from '#contracts/limits.ts'
 import { agreementMax, continuation, type LookupOptions, type Match, PromptLookup } from './promptLookup.ts'
 
 /** Few different tokens, so that nearly everything has stood somewhere before. */
@@ -48,6 +49,16 @@ describe('a continuation', () => {
     expect(continuation([9, 1, 2, 1, 2], { end: 2, length: 2 }, 5)).toEqual([1, 2, 1, 2, 1])
     expect(continuation([7, 7, 7], { end: 1, length: 2 }, 4)).toEqual([7, 7, 7, 7])
   })
+})
+
+test('a sequence longer than the bound takes no more memory, and is still matched', () => {
+  const { indexedTokensMax } = limits.speculation
+  const lookup = new PromptLookup()
+  const tokens = Array.from({ length: indexedTokensMax + 1_000 }, (_, i) => i)
+  tokens.push(5, 6, 7, 8)
+  lookup.catchUp(tokens)
+  expect(lookup.match(tokens)).toEqual({ end: 8, length: 4 })
+  expect(lookup.bytes).toBeLessThanOrEqual(40 * indexedTokensMax)
 })
 
 describe('the confidence of a match', () => {
