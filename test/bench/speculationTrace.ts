@@ -12,7 +12,7 @@ import { sum } from './harness/statistics.ts'
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
-    seeds: { type: 'string', default: '3' },
+    seeds: { type: 'string', default: '6' },
     phases: { type: 'string', default: '12' },
     /** Requests per second in the slow phases. */
     rate: { type: 'string', default: '0.2' },

@@ -24,12 +24,12 @@ import { LookWorth } from './lookWorth.ts'
 import { MethodChoice, type Prices } from './methodChoice.ts'
 import { type DraftNode, nodesOf } from './nodes.ts'
 import { type ProbeOffer, Probing } from './probing.ts'
-import type { Proposal, ProposerMethod } from './proposer.ts'
+import { lookups, type Proposal, type ProposerMethod } from './proposer.ts'
 import { ShapeCosts, type ShapeCostsOptions, type StepPrices } from './shapes.ts'
 
 /** A round of proposals is free where it takes no more than this share of a step … */
 const freeShare = 0.002
-/** … and as good as free where hearing it has saved so much more than it takes. */
+/** … and that of a look-up as good as free where hearing it has saved so much more than it takes. */
 const lookGain = 1.5
 /** Proposals differ where the chance of their first token strays this far from its mean. */
 const selectiveSpread = 0.05
@@ -191,7 +191,7 @@ class GoodputController implements SpeculationController {
     if (this.#acceptance.spreadOf(method) < selectiveSpread) return false
     const sequences = running.length
     const costMs = this.#draftCost.predictMs(method, { sequences, depth: 1 })
-    const savedMs = sequences * (this.#looks.of(method) ?? 0)
+    const savedMs = lookups.has(method) ? sequences * (this.#looks.of(method) ?? 0) : 0
     return costMs <= freeShare * prices.passMs(sequences) || savedMs >= lookGain * costMs
   }
 

@@ -11,6 +11,9 @@ import type { TokenTree } from './tokenTree.ts'
 export const proposerMethods = ['draft', 'ngram', 'trigram', 'simulated'] as const
 export type ProposerMethod = (typeof proposerMethods)[number]
 
+/** Those that look tokens up instead of computing one after the other: to ask for more costs no more. */
+export const lookups: ReadonlySet<ProposerMethod> = new Set(['ngram', 'trigram'])
+
 export interface ProposalRequest {
   /** The sequence's number in this worker's life (`Sequence.number`). */
   readonly key: number
