@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import { afterCrash, backOffMs, crashesOf } from './backOff.ts'
+import { afterCrash, backOffMs, crashesOf, endedInOrder } from './backOff.ts'
 
 const bounds = { firstMs: 500, maxMs: 60_000 }
 
@@ -56,4 +56,10 @@ test('of how many revisions crashes are counted is bounded', () => {
       expect(rows?.others?.some((row) => row.others !== undefined) ?? false).toBe(false)
     }),
   )
+})
+
+test('a worker that ends in order after it has served has not crashed, whether or not its last word arrived', () => {
+  for (const said of ['ready', 'draining', 'stopped'] as const) expect(endedInOrder(0, said)).toBe(true)
+  expect([endedInOrder(0, 'loading'), endedInOrder(0, null)]).toEqual([false, false])
+  expect([endedInOrder(1, 'draining'), endedInOrder(null, 'ready')]).toEqual([false, false])
 })

@@ -3,6 +3,7 @@
  */
 import type { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
+import type { WorkerReport } from '#contracts/messages.ts'
 import type { Crashes } from './observed.ts'
 
 export interface BackOffBounds {
@@ -25,6 +26,15 @@ export interface WorkerEnd {
   readonly message: string
   /** How long it had been ready when it ended; 0: never. */
   readonly readyMs: number
+}
+
+/**
+ * Somebody else may have told a worker to drain, and it did: that is no crash. Its last report may still be on its way, so that one
+ * that was ready when it was last heard counts as well; one that ends in order before it ever served does not, or it would be started
+ * again and again without a pause.
+ */
+export function endedInOrder(code: number | null, said: WorkerReport['state'] | null): boolean {
+  return code === 0 && (said === 'ready' || said === 'draining' || said === 'stopped')
 }
 
 /** The history after one more worker ended by itself. A worker that was well for a while starts a new row of its revision. */

@@ -10,7 +10,7 @@ import { DeploymentName, type Revision, WorkerId } from '#contracts/ids.ts'
 import { type ModelDeploymentStatus, type ModelFile } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { afterCrash } from '../core/backOff.ts'
+import { afterCrash, endedInOrder } from '../core/backOff.ts'
 import { type Crashes, type Desired, filesOf, type NameOwner } from '../core/observed.ts'
 import type { DrainReason } from '../core/plan.ts'
 import type { RevisionHistory } from '../core/revision.ts'
@@ -345,8 +345,7 @@ export class ClusterPlatform implements Platform {
     const worker = WorkerId.safeParse(nameOf(pod)).data
     if (worker === undefined) return
     const { code, message } = endOf(pod)
-    const said = lastHeard(worker)?.report.state
-    const drained = code === 0 && (said === 'draining' || said === 'stopped')
+    const drained = endedInOrder(code, lastHeard(worker)?.report.state ?? null)
     const asked = life.deletingSince !== null || life.killedSince !== null
     if (asked || drained || !isEnded(pod)) log.info({ worker, code }, 'worker ended')
     else this.#count(pod, message)

@@ -8,7 +8,7 @@ import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { afterCrash } from '../core/backOff.ts'
+import { afterCrash, endedInOrder } from '../core/backOff.ts'
 import type { Crashes, Desired } from '../core/observed.ts'
 import type { RevisionHistory } from '../core/revision.ts'
 import { workerConfigOf, workerDrainMs } from '../core/workerConfig.ts'
@@ -171,8 +171,7 @@ export class LocalPlatform implements Platform {
     const heard = lastHeard(ended.worker)
     const since = heard?.readySince ?? null
     const fields = { worker: ended.worker, pid: ended.pid, code: ended.code, end: ended.message }
-    // Somebody else may have told it to drain, and it did: that is no crash.
-    const drained = ended.code === 0 && (heard?.report.state === 'draining' || heard?.report.state === 'stopped')
+    const drained = endedInOrder(ended.code, heard?.report.state ?? null)
     if (ended.asked || drained) log.info(fields, 'worker ended')
     else {
       const memory = this.#remember(ended.deployment)
