@@ -83,6 +83,9 @@ describe.skipIf(program === null)('an operator process', () => {
       return found !== undefined && condition(found, 'Ready') === 'True' && more(found) && found
     })
 
+  /** A registration may be seen a moment before the first report. */
+  const hasReported = ({ workers }: DeploymentReport) => workers[0]?.slots !== null
+
   test('a deployment of the file gets a worker, a published record and its conditions', async () => {
     const instance = await start(pair({ served: 'other' }))
     const found = await ready(instance, 'fake')
@@ -106,7 +109,7 @@ describe.skipIf(program === null)('an operator process', () => {
 
   test('a worker that somebody else tells to end is replaced, and that is no crash', async () => {
     const instance = await start(pair())
-    const before = (await ready(instance, 'fake')).workers[0]
+    const before = (await ready(instance, 'fake', hasReported)).workers[0]
     process.kill(before?.pid ?? 0, 'SIGTERM')
     const isReplaced = ({ workers }: DeploymentReport) =>
       workers.every(({ worker, state }) => worker !== before?.worker && state === 'ready')
@@ -252,7 +255,7 @@ stringData: { key: sk-0123456789abcdef, tenant: team-a }
   test('the real worker with the simulated engine becomes ready, is rolled over and drains', async () => {
     const real = fileURLToPath(new URL('../../gpu-worker/main.ts', import.meta.url))
     const instance = await start(pair(), { workerMain: real })
-    const before = await ready(instance, 'fake')
+    const before = await ready(instance, 'fake', hasReported)
     expect(before).toMatchObject({ simulated: true, workers: [{ slots: { total: 2, busy: 0, waiting: 0 } }] })
     expect(await (await fetch(before.workers[0]?.metricsUrl ?? '')).text()).toContain('vllm:num_requests_running')
     await instance.write(pair({ context: 1024 }))
