@@ -9,6 +9,7 @@ import { Failure } from '#contracts/failure.ts'
 import type { Log } from '#runtime/log.ts'
 import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
 import type { Proposer } from '../proposer.ts'
+import { confidenceRule, type DraftState, startOfDraft, type StopRule } from '../core/speculation/stopping/stopRule.ts'
 import { chainOf } from '../core/speculation/tokenTree.ts'
 import { type TokenMeanings, vocabularyFault } from '../draftVocabulary.ts'
 import type { BatchSpan, ModelRunner } from '../modelRunner.ts'
@@ -17,7 +18,7 @@ import { loadLibrary } from './library.ts'
 import { NativeContext } from './nativeContext.ts'
 import { NativeModel } from './nativeModel.ts'
 import type { Backend, Host } from './packages.ts'
-import { mostLikely } from './mostLikely.ts'
+import { draftTokenOf, mostLikely } from './mostLikely.ts'
 import { Vocabulary } from './vocabulary.ts'
 
 export interface DraftOptions {
@@ -27,6 +28,8 @@ export interface DraftOptions {
   readonly backend: 'auto' | Backend
   readonly host: Host
   readonly log: Log
+  /** What its confidence is, and where a draft ends that is to stop by itself; default: the draft's own probabilities. */
+  readonly rule?: StopRule
 }
 
 /** Tokens that one step computes to catch up: a chunk of a prompt, so that running streams keep their pace. */
@@ -63,7 +66,7 @@ export async function openDraft(options: DraftOptions): Promise<OpenedDraft> {
       threads: options.target.threads,
       embeddings: false,
     })
-    return { kind: 'opened', proposer: new DraftProposer(model, context, vocabulary, options.target) }
+    return { kind: 'opened', proposer: new DraftProposer(model, context, vocabulary, options) }
   } catch (error) {
     model[Symbol.dispose]()
     throw error
@@ -85,6 +88,9 @@ interface Drafting {
   readonly lengthMax: number
   readonly tokens: number[]
   readonly confidence: number[]
+  /** What the rule makes of it so far. */
+  state: DraftState
+  readonly stopsEarly: boolean
   /** Nothing follows what it has. */
   isOver: boolean
 }
@@ -95,13 +101,20 @@ class DraftProposer implements Proposer {
   readonly #context: NativeContext
   readonly #vocabulary: Vocabulary
   readonly #target: ModelRunner
+  readonly #rule: StopRule
   readonly #cells: DraftCells
 
-  constructor(model: NativeModel, context: NativeContext, vocabulary: Vocabulary, target: ModelRunner) {
+  constructor(
+    model: NativeModel,
+    context: NativeContext,
+    vocabulary: Vocabulary,
+    { target, rule }: Pick<DraftOptions, 'target' | 'rule'>,
+  ) {
     this.#model = model
     this.#context = context
     this.#vocabulary = vocabulary
     this.#target = target
+    this.#rule = rule ?? confidenceRule()
     this.#cells = new DraftCells(target.info.slots)
   }
 
@@ -141,7 +154,8 @@ class DraftProposer implements Proposer {
       place.tokens.push(...missing)
       if (!isCaughtUp) continue
       const lengthMax = Math.min(request.tokensMax, request.depthMax)
-      const one = { place, lengthMax, tokens: [], confidence: [], isOver: false }
+      const { stopsEarly = false } = request
+      const one = { place, lengthMax, tokens: [], confidence: [], state: startOfDraft, stopsEarly, isOver: false }
       rows.push(one)
       drafting.set(request.key, one)
     }
@@ -182,12 +196,16 @@ class DraftProposer implements Proposer {
     if (outcome !== 'decoded')
       throw new Failure('engine-fault', `a step of the draft model was not decoded: ${outcome}`)
     for (const [row, drafting] of rows.entries()) {
-      const { token, probability } = mostLikely(this.#context.logits(row, this.#vocabulary.size))
+      const best = mostLikely(this.#context.logits(row, this.#vocabulary.size))
+      const { token } = best
       // Padding beyond the target's vocabulary is nobody's token.
       drafting.isOver = token >= this.#target.info.vocabularySize || this.#vocabulary.isEndOfGeneration(token)
       if (token >= this.#target.info.vocabularySize) continue
+      const drafted = draftTokenOf(best)
       drafting.tokens.push(token)
-      drafting.confidence.push(probability)
+      drafting.confidence.push(this.#rule.chance(drafting.state, drafted))
+      drafting.state = this.#rule.next(drafting.state, drafted)
+      drafting.isOver ||= drafting.stopsEarly && this.#rule.shouldStop(drafting.state)
     }
   }
 }

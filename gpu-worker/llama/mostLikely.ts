@@ -1,23 +1,53 @@
-/** The most likely token of a row of logits and its probability. A row that holds no number is a fault of the model. Pure. */
+/** The most likely token of a row of logits, and what the row's law is like. A row that holds no number is a fault of the model. Pure. */
 import { Failure } from '#contracts/failure.ts'
+import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
+
+export interface MostLikely {
+  readonly token: number
+  readonly probability: number
+  /** How much more probable it is than the second. */
+  readonly margin: number
+  /** Of the whole law, in nats. */
+  readonly entropy: number
+}
 
 /** What is less likely than the best by this much (as a logarithm) adds nothing that matters, and `exp` is what a pass costs. */
 const depth = 16
 
-export function mostLikely(logits: Float32Array): { readonly token: number; readonly probability: number } {
+export function mostLikely(logits: Float32Array): MostLikely {
   let token = -1
   let most = Number.NEGATIVE_INFINITY
+  let second = Number.NEGATIVE_INFINITY
   for (let i = 0; i < logits.length; i++) {
     const value = logits[i] ?? 0
-    if (value <= most || Number.isNaN(value)) continue
+    if (value <= second || Number.isNaN(value)) continue
+    if (value <= most) {
+      second = value
+      continue
+    }
+    second = most
     most = value
     token = i
   }
   if (token < 0) throw new Failure('engine-fault', 'a row of the draft model holds no numbers')
   let sum = 0
+  let surprise = 0
   for (let i = 0; i < logits.length; i++) {
     const below = (logits[i] ?? 0) - most
-    if (below > -depth) sum += Math.exp(below)
+    if (!(below > -depth)) continue
+    const mass = Math.exp(below)
+    sum += mass
+    surprise -= mass * below
   }
-  return { token, probability: 1 / sum }
+  return {
+    token,
+    probability: 1 / sum,
+    margin: (1 - Math.exp(second - most)) / sum,
+    entropy: Math.log(sum) + surprise / sum,
+  }
+}
+
+/** What a stop rule is told of it. */
+export function draftTokenOf({ probability, margin, entropy }: MostLikely): DraftToken {
+  return { chance: probability, law: { chanceMax: probability, entropy, margin } }
 }

@@ -23,6 +23,8 @@ export interface ProposalRequest {
   readonly tokensMax: number
   /** Longest path wanted; equal to `tokensMax` for a chain. */
   readonly depthMax: number
+  /** Whoever computes one token after the other ends where its stop rule finds the next one not worth it. */
+  readonly stopsEarly?: boolean
 }
 
 export interface Proposal {

@@ -13,7 +13,7 @@ const cut = (confidence: number[]) =>
 
 test('it asks the preferred proposer for as much as it may', () => {
   expect(controller.asks([sequence, { ...sequence, key: 2, tokensMax: 0 }], { promptTokens: 0, rowsMax: 64 })).toEqual([
-    { key: 1, method: 'ngram', tokensMax: 6, depthMax: 6 },
+    { key: 1, method: 'ngram', tokensMax: 6, depthMax: 6, stopsEarly: true },
   ])
 })
 

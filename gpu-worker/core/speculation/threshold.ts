@@ -1,6 +1,7 @@
 /**
- * The controller that goes by confidence alone: drafts as much as it may and verifies a draft's beginning, as long as it is likely enough
- * that all of it is taken (the threshold of SpecDec++, `stopping/`). Knows no cost and learns nothing.
+ * The controller that goes by confidence alone: has drafts made until what comes next is not likely enough, and verifies a draft's
+ * beginning, as long as it is likely enough that all of it is taken (the threshold of SpecDec++, `stopping/`). Knows no cost and learns
+ * nothing.
  */
 import type { Ask, Cut, RunningSequence, SpeculationController } from './controller.ts'
 import type { Proposal } from './proposer.ts'
@@ -17,7 +18,7 @@ export function createThresholdController(rule: StopRule): SpeculationController
 
 function asks(running: readonly RunningSequence[]): Ask[] {
   return running.flatMap(({ key, tokensMax, methods: [method] }) =>
-    method === undefined || tokensMax <= 0 ? [] : [{ key, method, tokensMax, depthMax: tokensMax }],
+    method === undefined || tokensMax <= 0 ? [] : [{ key, method, tokensMax, depthMax: tokensMax, stopsEarly: true }],
   )
 }
 

@@ -26,6 +26,8 @@ export interface DraftState {
 export const startOfDraft: DraftState = { length: 0, allTaken: 1, product: 1 }
 
 export interface StopRule {
+  /** How likely the target takes this token once it took all before it. */
+  chance(state: DraftState, token: DraftToken): number
   /** The state after one more draft token. */
   next(state: DraftState, token: DraftToken): DraftState
   shouldStop(state: DraftState): boolean
@@ -69,6 +71,7 @@ export function thresholdRule(
   predict: (state: DraftState, token: DraftToken) => number,
 ): StopRule {
   return {
+    chance: predict,
     next: (state, token) => ({
       length: state.length + 1,
       allTaken: state.allTaken * predict(state, token),
@@ -89,6 +92,7 @@ export function batchCostRule(options: {
   const { stepMs, lengthMax = 20 } = options
   const relativeCost = (length: number) => (stepMs(1 + length) - stepMs(1)) / (length * stepMs(1))
   return {
+    chance: (_state, { chance }) => chance,
     next: (state, { chance }) => ({
       length: state.length + 1,
       allTaken: state.allTaken * chance,
