@@ -14,6 +14,7 @@ import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
 import { advance, generatedCount, loseCells } from './core/sequence.ts'
+import { emptyTree } from './core/speculation/tokenTree.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
 import type { Choice, GenerateRequest, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -22,8 +23,9 @@ import type { DecodeResult, ModelRunner } from './modelRunner.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pace } from './pace.ts'
 import type { Placement } from './placement.ts'
-import { type Chains, type Judged, noChains, type Speculator } from './speculator.ts'
+import { type Drafts, type Judged, noDrafts, type Speculator } from './speculator.ts'
 import { batchSpan, shapeOf, type Span } from './step.ts'
+import { type Judgement, judge } from './verification.ts'
 
 export interface EngineOptions {
   readonly runner: ModelRunner
@@ -59,11 +61,6 @@ const overrunPauseMs = 5_000
 
 /** Prompt tokens of one step while nothing else runs: one micro-batch of llama.cpp; more would only delay who comes next. */
 const idleChunkTokensMax = 512
-
-/** What became of one sequence in a step. */
-interface Verdict extends Judged {
-  readonly gained: number
-}
 
 type StepResult = DecodeResult | { readonly kind: 'failed'; readonly failure: Failure }
 
@@ -189,9 +186,9 @@ export class Engine {
   }
 
   /** What to verify behind the last tokens of the running sequences, in the rows that the plan has left. */
-  #draft(plans: readonly SpanPlan[]): Chains | Promise<Chains> {
+  #draft(plans: readonly SpanPlan[]): Drafts | Promise<Drafts> {
     const { jobs, runner, speculator } = this.#o
-    if (!speculator.isOn) return noChains
+    if (!speculator.isOn) return noDrafts
     const running = plans.filter(({ count, samples }) => count === 1 && samples)
     const choices = running.map(({ slot }) => jobs.choiceIn(slot)).filter(({ job }) => job.end === null)
     const tokens = plans.reduce((sum, { count }) => sum + count, 0)
@@ -209,10 +206,10 @@ export class Engine {
     })
   }
 
-  #spansOf(plans: readonly SpanPlan[], chains: Chains): Span[] {
+  #spansOf(plans: readonly SpanPlan[], drafts: Drafts): Span[] {
     return plans.map((plan) => {
       const choice = this.#o.jobs.choiceIn(plan.slot)
-      return { ...plan, choice, draftTokens: chains.get(choice.sequence.number) ?? [] }
+      return { ...plan, choice, draft: drafts.get(choice.sequence.number) ?? emptyTree }
     })
   }
 
@@ -259,11 +256,11 @@ export class Engine {
     let row = 0
     let gained = 0
     for (const span of step) {
-      const verdict = this.#commitSpan(span, row)
-      if (span.samples) row += 1 + span.draftTokens.length
-      if (verdict === null) continue
-      gained += verdict.gained
-      judged.push(verdict)
+      const judgement = this.#commitSpan(span, row)
+      if (span.samples) row += 1 + span.draft.tokens.length
+      if (judgement === null) continue
+      gained += judgement.gained
+      judged.push({ key: span.choice.sequence.number, ...judgement })
     }
     speculator.settle(judged, decodeMs)
     const now = clock.now()
@@ -273,44 +270,27 @@ export class Engine {
     meter.phase('sample', now - decodedAt)
   }
 
-  /** What the sequence gained; null where it gained nothing. */
-  #commitSpan(span: Span, firstRow: number): Verdict | null {
-    const { choice, slot, draftTokens } = span
+  /** What became of the sequence; null where it gained nothing. */
+  #commitSpan(span: Span, firstRow: number): Judgement | null {
+    const { choice, slot, draft } = span
+    const { runner } = this.#o
     if (choice.job.end !== null) {
-      this.#o.runner.truncate(slot, choice.sequence.computed)
+      runner.truncate(slot, choice.sequence.computed)
       return null
     }
     advance(choice.sequence, span.count)
     if (!span.samples) return null
-    const verdict = this.#verify(span, firstRow)
+    const judgement = judge(span, (node) => runner.logits(firstRow + 1 + node))
     // Cells of drafts that were not accepted; the row after the last accepted one has no cell yet.
-    if (draftTokens.length > 0) this.#o.runner.truncate(slot, choice.sequence.computed)
-    if (verdict !== null) this.#gained(choice, verdict.gained)
-    return verdict
-  }
-
-  /** Chooses a token for each row as if there had been no draft, and goes on while the draft had guessed it: lossless. */
-  #verify({ choice, draftTokens }: Span, firstRow: number): Verdict | null {
-    const { runner } = this.#o
-    let gained = 0
-    let accepted = 0
-    try {
-      for (;;) {
-        const token = choice.choose(runner.logits(firstRow + gained))
-        const isGuessed = token === draftTokens[gained]
-        gained += 1
-        if (isGuessed) accepted += 1
-        if (choice.finish !== null || !isGuessed) break
-        advance(choice.sequence, 1)
-      }
-    } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure
-      choice.job.end = { kind: 'failed', failure }
+    if (draft.tokens.length > 0) runner.truncate(slot, choice.sequence.computed)
+    if (judgement.failure !== null) {
+      choice.job.end = { kind: 'failed', failure: judgement.failure }
       return null
     }
-    choice.job.draftTokens += draftTokens.length
-    choice.job.acceptedTokens += accepted
-    return { key: choice.sequence.number, gained, accepted, judged: Math.min(gained, draftTokens.length) }
+    choice.job.draftTokens += draft.tokens.length
+    choice.job.acceptedTokens += judgement.accepted
+    this.#gained(choice, judgement.gained)
+    return judgement
   }
 
   #gained(choice: Choice, tokens: number): void {
@@ -337,7 +317,7 @@ export class Engine {
 
   #makeRoom(step: readonly Span[]): void {
     // Drafts give way before sequences do.
-    if (step.some(({ draftTokens }) => draftTokens.length > 0)) return this.#o.speculator.pause()
+    if (step.some(({ draft }) => draft.tokens.length > 0)) return this.#o.speculator.pause()
     if (this.#o.jobs.preemptYoungest() !== null) return
     for (const { choice } of step) {
       const message = `the KV cache has no room for one sequence of ${choice.sequence.tokens.length} tokens`

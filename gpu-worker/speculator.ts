@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import type { StepShape } from '#algorithms/costCurve.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
-import type { Speculation } from '#contracts/resources/modelDeployment.ts'
+import type { LiveSpeculation } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultOf, mainPath } from './core/speculation/chain.ts'
@@ -23,8 +23,10 @@ import type {
 } from './core/speculation/controller.ts'
 import { figuresOf } from './core/speculation/figures.ts'
 import type { Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
-import type { Proposer } from './proposer.ts'
+import { chainOf, type TokenTree } from './core/speculation/tokenTree.ts'
 import type { Meter } from './meter.ts'
+import type { Proposer } from './proposer.ts'
+import type { Judgement } from './verification.ts'
 
 /** A running sequence that may draft. */
 export interface Candidate {
@@ -34,11 +36,11 @@ export interface Candidate {
   readonly room: number
 }
 
-/** Tokens to verify behind the sequence's last one, by its key; a sequence that is not in it runs without a draft. */
-export type Chains = ReadonlyMap<number, readonly number[]>
+/** What to verify behind a sequence's last token, by its key; a sequence that is not in it runs without a draft. */
+export type Drafts = ReadonlyMap<number, TokenTree>
 
 /** What running workers follow live; the files that proposers need are given at the start. */
-export type SpeculationSettings = Omit<Speculation, 'table'>
+export type SpeculationSettings = LiveSpeculation
 
 /** A proposer that cannot be asked. */
 export interface Dropped {
@@ -48,12 +50,9 @@ export interface Dropped {
   readonly message: string
 }
 
-/** What the verifier found in one chain. */
-export interface Judged {
+/** What became of the draft of one sequence. */
+export interface Judged extends Judgement {
   readonly key: number
-  readonly accepted: number
-  /** Tokens of the chain that were looked at; fewer than it has where the sequence ended inside of it. */
-  readonly judged: number
 }
 
 export interface SpeculationOptions {
@@ -78,10 +77,10 @@ export interface SpeculationOptions {
 interface Round {
   readonly method: ProposerMethod
   readonly proposed: number
-  readonly chain: readonly number[]
+  readonly draft: TokenTree
 }
 
-export const noChains: Chains = new Map()
+export const noDrafts: Drafts = new Map()
 /** Steps without drafts after one that found no cells for them. */
 const pauseSteps = 16
 /** Order of preference at equal worth: what knows most about the text first. */
@@ -136,12 +135,12 @@ export class Speculator {
     onChange()
   }
 
-  /** Chains for the coming step. Synchronous where no proposer computes elsewhere: then a step costs no turn of the event loop. */
-  draft(candidates: readonly Candidate[], step: StepFacts): Chains | Promise<Chains> {
+  /** Drafts for the coming step. Synchronous where no proposer computes elsewhere: then a step costs no turn of the event loop. */
+  draft(candidates: readonly Candidate[], step: StepFacts): Drafts | Promise<Drafts> {
     this.abandon()
     if (this.#pausedSteps > 0) {
       this.#pausedSteps -= 1
-      return noChains
+      return noDrafts
     }
     const running = candidates.map(({ key, tokens, room }) => ({
       key,
@@ -152,10 +151,10 @@ export class Speculator {
     this.#running = running
     const controller = this.#controller
     const asks = this.#timed(() => controller.asks(running, step))
-    if (asks.length === 0) return noChains
-    const choose = (proposals: readonly Proposal[]): Chains => {
+    if (asks.length === 0) return noDrafts
+    const choose = (proposals: readonly Proposal[]): Drafts => {
       const cuts = this.#timed(() => controller.cuts(running, proposals, step))
-      return this.#chains(proposals, new Map(cuts.map(({ key, nodes }) => [key, nodes])), step.rowsMax)
+      return this.#drafts(proposals, new Map(cuts.map(({ key, nodes }) => [key, nodes])), step.rowsMax)
     }
     const answers = this.#propose(asks, new Map(candidates.map((candidate) => [candidate.key, candidate])))
     const ready = answers.flatMap((answer) => (answer instanceof Promise ? [] : answer))
@@ -210,10 +209,10 @@ export class Speculator {
 
   #propose(asks: readonly Ask[], candidates: ReadonlyMap<number, Candidate>): (Proposal[] | Promise<Proposal[]>)[] {
     return [...Map.groupBy(asks, ({ method }) => method)].map(([method, asked]) => {
-      const requests = asked.map(({ key, tokensMax, depthMax }) => {
+      const requests = asked.map(({ key, tokensMax, depthMax, stopsEarly = false }) => {
         const candidate = candidates.get(key)
         assert(candidate !== undefined, `the controller asks for sequence ${key}, which does not run`)
-        return { key, tokens: candidate.tokens, tokensMax, depthMax }
+        return { key, tokens: candidate.tokens, tokensMax, depthMax, stopsEarly }
       })
       return this.#ask(method, requests)
     })
@@ -257,29 +256,29 @@ export class Speculator {
     return []
   }
 
-  #chains(proposals: readonly Proposal[], nodes: ReadonlyMap<number, number>, rowsMax: number): Chains {
-    const chains = new Map<number, readonly number[]>()
+  #drafts(proposals: readonly Proposal[], nodes: ReadonlyMap<number, number>, rowsMax: number): Drafts {
+    const drafts = new Map<number, TokenTree>()
     let rows = 0
     for (const { key, method, tree } of proposals) {
-      const chain = mainPath(tree, Math.min(nodes.get(key) ?? 0, rowsMax - rows))
-      rows += chain.length
-      this.#rounds.set(key, { method, proposed: tree.tokens.length, chain })
-      if (chain.length > 0) chains.set(key, chain)
+      const draft = chainOf(mainPath(tree, Math.min(nodes.get(key) ?? 0, rowsMax - rows)))
+      rows += draft.tokens.length
+      this.#rounds.set(key, { method, proposed: tree.tokens.length, draft })
+      if (draft.tokens.length > 0) drafts.set(key, draft)
     }
-    return chains
+    return drafts
   }
 
   #outcomeOf({ key, accepted, judged }: Judged): RoundOutcome | null {
     const round = this.#rounds.get(key)
     if (round === undefined) return null
-    const { method, proposed, chain } = round
-    return { key, method, proposed, verified: chain.length, accepted, depth: judged }
+    const { method, proposed, draft } = round
+    return { key, method, proposed, verified: draft.tokens.length, accepted, depth: judged }
   }
 
   #tell(rounds: readonly RoundOutcome[]): void {
     const figures = figuresOf({
       running: this.#running,
-      chosen: new Map([...this.#rounds].map(([key, { chain }]) => [key, chain.length])),
+      chosen: new Map([...this.#rounds].map(([key, { draft }]) => [key, draft.tokens.length])),
       rounds,
       draftMs: Object.values(this.#draftMs).reduce((sum, ms) => sum + ms, 0),
       stepMs: this.#o.stepMs,

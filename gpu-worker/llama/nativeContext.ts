@@ -6,8 +6,7 @@
 import assert from 'node:assert/strict'
 import koffi from 'koffi'
 import { Failure } from '#contracts/failure.ts'
-import type { BatchSpan } from '../modelRunner.ts'
-import { NativeBatch } from './batch.ts'
+import { NativeBatch, type NativeSpan } from './batch.ts'
 import type { Hold } from './hold.ts'
 import { flashAttention, type KvType, kvTypes, type NativeStruct, pooling } from './layout.ts'
 import { callAsync } from './nativeCall.ts'
@@ -41,17 +40,20 @@ export class NativeContext implements Disposable {
   readonly #abortFlag: { address: Address; byte: Uint8Array }
   readonly #views = new Map<Address, Float32Array>()
   readonly #threads: ContextThreads
+  readonly #isUnified: boolean
   #threadsWanted: number
   #decoding = false
   #disposed = false
 
-  private constructor(model: NativeModel, handle: ContextHandle, flag: Flag, parent: Hold, threads: number) {
+  private constructor(model: NativeModel, handle: ContextHandle, flag: Flag, parent: Hold, options: ContextOptions) {
     const { symbols } = model.library
+    const { threads, kvLayout, sequences } = options
     this.#model = model
     this.#handle = handle
     this.#memory = symbols.memoryOf(handle)
     this.#parent = parent
-    this.#batch = new NativeBatch(symbols.batchTokens(handle))
+    this.#isUnified = kvLayout === 'unified'
+    this.#batch = new NativeBatch(symbols.batchTokens(handle), { sequences })
     this.#abortFlag = flag
     this.#threads = new ContextThreads({ symbols, context: handle, pools: model.library.threadPools, threads })
     this.#threadsWanted = threads
@@ -68,7 +70,7 @@ export class NativeContext implements Disposable {
     parameters['offload_kqv'] = model.library.backend !== 'cpu'
     parameters['op_offload'] = model.library.backend !== 'cpu'
     const handle = await callAsync(symbols.contextOpen, model.handle, parameters)
-    if (handle !== null) return new NativeContext(model, handle, flag, parent, options.threads)
+    if (handle !== null) return new NativeContext(model, handle, flag, parent, options)
     koffi.free(flag.address)
     parent.release()
     const mebibytes = Math.ceil((options.cellsMax * model.bytesPerToken(options.kvType)) / 2 ** 20)
@@ -106,7 +108,7 @@ export class NativeContext implements Disposable {
   }
 
   /** `isBrief`: on this thread, before the call returns. */
-  async decode(spans: readonly BatchSpan[], { isBrief }: { readonly isBrief: boolean }): Promise<NativeDecode> {
+  async decode(spans: readonly NativeSpan[], { isBrief }: { readonly isBrief: boolean }): Promise<NativeDecode> {
     const { symbols } = this.#model.library
     const handle = this.#idle
     this.#threads.use(this.#threadsWanted)
@@ -171,6 +173,12 @@ export class NativeContext implements Disposable {
 
   truncate(sequence: number, position: number): boolean {
     return this.#model.library.symbols.memoryRemove(this.#idleMemory, sequence, position, -1)
+  }
+
+  /** `to` holds the cells of `from` in [start, end) as well; -1: to its end. Free and exact in the unified layout only. */
+  copySequence(from: number, to: number, start: number, end: number): void {
+    assert(this.#isUnified, 'in the split layout llama.cpp ends the process over a partial copy')
+    this.#model.library.symbols.memoryCopy(this.#idleMemory, from, to, start, end)
   }
 
   stateBytes(sequence: number): number {

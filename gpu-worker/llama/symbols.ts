@@ -175,6 +175,11 @@ function bindMemory(bind: Bind) {
       'bool',
       [pointer, i32, i32, i32],
     ),
+    memoryCopy: bind<[MemoryHandle, source: number, into: number, from: number, to: number], undefined>(
+      'llama_memory_seq_cp',
+      'void',
+      [pointer, i32, i32, i32, i32],
+    ),
     memoryLast: bind<[MemoryHandle, sequence: number], number>('llama_memory_seq_pos_max', i32, [pointer, i32]),
     stateBytes: bind<[ContextHandle, sequence: number], number>('llama_state_seq_get_size', 'size_t', [pointer, i32]),
     stateGet: bind<[ContextHandle, into: Bytes, bytes: number, sequence: number], number>(
