@@ -4,6 +4,8 @@ import { CostCurveMessage } from '#contracts/messages.ts'
 import {
   curveFrom,
   curveMessage,
+  measurePrompt,
+  measureRows,
   observePrompt,
   observeStep,
   predictPromptMs,
@@ -69,6 +71,30 @@ test('prompt speed is taken over from the first real chunk and tiny chunks are i
   expect(predictPromptMs(curve, 500)).toBeCloseTo(1_000)
   observePrompt(curve, { tokens: 256, ms: 256 })
   expect(predictPromptMs(curve, 500)).toBeCloseTo(500)
+})
+
+test('what is measured on purpose replaces what live steps had made of it, at longer contexts in proportion', () => {
+  const curve = prior()
+  for (let i = 0; i < 100; i++) observeStep(curve, { rows: 8, contextTokens: 64, ms: 80 })
+  const longBefore = predictStepMs(curve, { rows: 8, contextTokens: 1_024 })
+  measureRows(curve, { rows: 8, contextTokens: 64, ms: 40, isSure: true })
+  expect(predictStepMs(curve, { rows: 8, contextTokens: 64 })).toBeCloseTo(40, 6)
+  expect(predictStepMs(curve, { rows: 8, contextTokens: 1_024 })).toBeCloseTo(longBefore / 2, 1)
+  measurePrompt(curve, { tokens: 64, ms: 100 })
+  expect(predictPromptMs(curve, 640)).toBeCloseTo(1_000, 6)
+})
+
+test('one live step does not move what was measured, and takes over from what was not sure', () => {
+  const [sure, unsure] = [true, false].map((isSure) => {
+    const curve = prior()
+    for (const rows of curve.rows) measureRows(curve, { rows, contextTokens: 64, ms: 20, isSure })
+    observeStep(curve, { rows: 4, contextTokens: 64, ms: 10 })
+    return { curve, ms: predictStepMs(curve, { rows: 4, contextTokens: 64 }) }
+  })
+  expect(sure?.curve.origin).toBe('measured')
+  expect(sure?.ms).toBeGreaterThan(17)
+  expect(unsure?.curve.origin).toBe('prior')
+  expect(unsure?.ms).toBeCloseTo(10, 6)
 })
 
 test('a curve survives its message, and a broken message is refused', () => {

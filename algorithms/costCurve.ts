@@ -6,6 +6,7 @@
  * machine that is evenly faster than the guess is learned at once, because nodes never measured follow the measured ones.
  * Has one writer: the worker that measures. Everybody else reads a `CostCurveMessage`.
  */
+import assert from 'node:assert/strict'
 import type { CostCurveMessage } from '#contracts/messages.ts'
 
 export interface StepShape {
@@ -124,6 +125,33 @@ export function observeStep(curve: CostCurve, step: StepShape & { readonly ms: n
   else if (curve.origin === 'prior' || !isMeasured(curve, nodes)) scaleUnmeasured(curve, ratio ** 0.25)
   for (const { r, c, weight } of nodes) pull(curve, { r, c, weight, ratio: isFirst ? 1 : ratio })
   if (curve.origin !== 'measured' && isMeasured(curve, nodes)) curve.origin = 'measured'
+}
+
+/**
+ * Measured on purpose: replaces what was believed of so many rows, which must be one of the grid's, and in proportion what was believed of them
+ * at other contexts. Where it is not sure it stays a guess, and live steps take over from it at once.
+ */
+export function measureRows(
+  curve: CostCurve,
+  step: StepShape & { readonly ms: number; readonly isSure: boolean },
+): void {
+  const r = curve.rows.indexOf(step.rows)
+  assert(r >= 0 && step.ms > 0, `${step.ms} ms for ${step.rows} rows, of a grid of ${curve.rows.join(', ')}`)
+  const ratio = step.ms / predictStepMs(curve, step)
+  const measuredAt = between(curve.contexts, step.contextTokens).index
+  for (const [c, line] of curve.ms.entries()) {
+    line[r] = (line[r] ?? 0) * ratio
+    const counts = curve.observed[c]
+    if (counts !== undefined) counts[r] = step.isSure && c === measuredAt ? measuredAfter : 0
+  }
+  if (step.isSure) curve.origin = 'measured'
+}
+
+/** The same for prompts. */
+export function measurePrompt(curve: CostCurve, chunk: { readonly tokens: number; readonly ms: number }): void {
+  assert(chunk.ms > 0, `${chunk.ms} ms for a prompt of ${chunk.tokens} tokens`)
+  curve.promptTokensPerSecond = (1_000 * chunk.tokens) / chunk.ms
+  curve.promptObserved = Math.max(1, curve.promptObserved)
 }
 
 /** Computing `tokens` of prompts took `ms`, running rows not counted. Short chunks say little and weigh little. */

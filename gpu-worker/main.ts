@@ -70,7 +70,12 @@ async function open(
     log,
     metrics,
     config,
-    hardware: { pid: process.pid, cpus, metricsUrl: `${health.url}/metrics` },
+    hardware: {
+      pid: process.pid,
+      cpus,
+      metricsUrl: `${health.url}/metrics`,
+      interruptions: () => process.resourceUsage().involuntaryContextSwitches,
+    },
     curveStore: createMeasurementStore({ folder: config.cacheDir, log }),
   })
 }

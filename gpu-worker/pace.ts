@@ -26,6 +26,8 @@ export interface PaceOptions {
   /** null: the number of threads is given and never changed. */
   readonly threadsMax: number | null
   readonly now: number
+  /** A step that says what its rows take. */
+  readonly onStep: (step: StepShape & { readonly ms: number }) => void
 }
 
 /** The window over which tokens per second are counted. */
@@ -87,8 +89,12 @@ export class Pace {
   #ranRows(step: StepRecord, now: number): void {
     const predictedMs = predictStepMs(this.curve, step)
     // While another number of threads is tried, its steps are compared with the curve and must not bend it.
-    if (this.#threads.probe === null) observeStep(this.curve, { ...step, ms: step.decodeMs })
-    const { threadsMax, runner, log } = this.#options
+    const { threadsMax, runner, log, onStep } = this.#options
+    const timed = { rows: step.rows, contextTokens: step.contextTokens, ms: step.decodeMs }
+    if (this.#threads.probe === null) {
+      observeStep(this.curve, timed)
+      if (threadsMax === null || this.#threads.threads >= threadsMax) onStep(timed)
+    }
     if (threadsMax === null || !(predictedMs > 0)) return
     const before = this.#threads
     this.#threads = observeThreads(before, { ratio: step.decodeMs / predictedMs, now }, { threadsMax })

@@ -6,13 +6,14 @@
  * the registration away; `finished` resolves then, and rejects when the engine met a bug.
  */
 import { type CostCurve, curveFrom, curveMessage, priorCurve } from '#algorithms/costCurve.ts'
-import { CostCurveMessage, type WorkerReport } from '#contracts/messages.ts'
+import type { WorkerReport } from '#contracts/messages.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Bus, Subscription } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
+import { Calibration, KeptCurve } from './curveCalibration.ts'
 import type { ChatTemplate } from './chat/template.ts'
 import { createController } from './core/speculation/createController.ts'
 import type { Proposers } from './createProposers.ts'
@@ -51,6 +52,8 @@ export interface Hardware {
   readonly cpus: number
   /** Where `/metrics` is served, for the registration. */
   readonly metricsUrl: string
+  /** How often the system has taken a CPU from this process; absent: nobody counts. */
+  readonly interruptions?: () => number
 }
 
 export interface Worker {
@@ -82,6 +85,7 @@ class AssembledWorker implements Worker {
   readonly #speculator: Speculator
   readonly #jobs: Jobs
   readonly #embeddings: EmbeddingQueue
+  readonly #calibration: Calibration
   readonly #measurements: MeasurementWork
   readonly #engine: Engine
   readonly #inbox: Inbox
@@ -110,6 +114,7 @@ class AssembledWorker implements Worker {
       log,
       threadsMax: threadsMax(options),
       now: clock.now(),
+      onStep: (step) => this.#calibration.stepped(step),
     })
     const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
     this.#speculator = new Speculator({
@@ -132,11 +137,12 @@ class AssembledWorker implements Worker {
       outbox: this.#outbox,
       sliceTokensMax: config.engine.promptChunkTokensMax,
     })
+    this.#calibration = this.#createCalibration()
     this.#measurements = new MeasurementWork({
       runner,
       log,
       placement: this.#placement,
-      curve: () => this.#pace.curve,
+      calibration: this.#calibration,
       store: options.curveStore,
       key: measurementKey(options),
       wantsProof: config.engine.reproducible,
@@ -222,6 +228,20 @@ class AssembledWorker implements Worker {
     }
   }
 
+  #createCalibration(): Calibration {
+    const { clock, log, runner, hardware, curveStore } = this.#o
+    return new Calibration({
+      runner,
+      log,
+      clock,
+      curve: () => this.#pace.curve,
+      threadsMax: threadsMax(this.#o),
+      interruptions: hardware.interruptions ?? (() => 0),
+      onDue: () => this.#engine.wake(),
+      keep: (kept) => curveStore.write('curve', measurementKey(this.#o), kept),
+    })
+  }
+
   #createInbox(): Inbox {
     const { bus, clock, log, runner, config } = this.#o
     return new Inbox({
@@ -243,10 +263,10 @@ class AssembledWorker implements Worker {
 
   async #loadMeasurements(): Promise<void> {
     const { curveStore } = this.#o
-    const kept = CostCurveMessage.safeParse(await curveStore.read('curve', measurementKey(this.#o)))
-    const curve = kept.success ? curveFrom(kept.data) : null
+    const kept = KeptCurve.safeParse(await curveStore.read('curve', measurementKey(this.#o)))
+    const curve = kept.success ? curveFrom(kept.data.curve) : null
     if (curve !== null) this.#pace.adopt(curve)
-    await this.#measurements.load({ hasCurve: curve !== null })
+    await this.#measurements.load(curve === null ? null : (kept.data ?? null))
     this.#engine.wake()
   }
 
@@ -264,8 +284,10 @@ class AssembledWorker implements Worker {
     this.#subscription?.unsubscribe()
     void this.#pairRecord.then((subscription) => subscription?.unsubscribe())
     await this.#reporter.stop()
-    if (this.#pace.curve.origin === 'measured')
-      await curveStore.write('curve', measurementKey(this.#o), curveMessage(this.#pace.curve))
+    this.#calibration.close()
+    const { curve } = this.#pace
+    const kept: KeptCurve = { curve: curveMessage(curve), isQuiet: this.#calibration.isTrusted }
+    if (curve.origin === 'measured') await curveStore.write('curve', measurementKey(this.#o), kept)
     log.info({}, 'stopped')
     this.#finished.resolve()
   }

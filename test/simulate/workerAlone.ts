@@ -76,7 +76,10 @@ export class WorkerAlone {
       metrics: workerMetricsShared(),
       config,
       hardware: { pid: 1, cpus: 1, metricsUrl: 'http://fake' },
-      curveStore: { ...noMeasurements, read: (kind) => Promise.resolve(kind === 'curve' ? options.curve : null) },
+      curveStore: {
+        ...noMeasurements,
+        read: (kind) => Promise.resolve(kind === 'curve' ? { curve: options.curve, isQuiet: true } : null),
+      },
     })
     this.worker.start()
   }
