@@ -176,10 +176,8 @@ test('gives way between two decodes, and goes on where it had stopped', async ()
 
 test('a simulated engine is never measured', () => {
   const clock = createFakeClock().process('worker')
-  const runner = createSimulatedRunner({
-    ...{ slots, contextTokensMax: 64, kvLayout: 'split' as const, clock, seed: 1, stepMs: 0, rowMs: 0 },
-    ...{ promptTokensPerSecond: 1, faults: [] },
-  })
+  const settings = { seed: 1, stepMs: 0, rowMs: 0, promptTokensPerSecond: 1_000, faults: [] }
+  const runner = createSimulatedRunner({ ...settings, slots, contextTokensMax: 64, kvLayout: 'split', clock })
   const machine = new Machine()
   const calibration = new Calibration({
     runner,

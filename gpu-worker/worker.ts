@@ -160,15 +160,7 @@ class AssembledWorker implements Worker {
       idleWork: this.#measurements,
     })
     this.#inbox = this.#createInbox()
-    this.#reporter = new Reporter({
-      bus,
-      clock,
-      log,
-      worker: config.worker,
-      report: () => this.report(),
-      record: () => this.#record(),
-      onTick: () => this.#setGauges(),
-    })
+    this.#reporter = this.#createReporter()
   }
 
   get state(): WorkerState {
@@ -226,6 +218,19 @@ class AssembledWorker implements Worker {
       tokensPerSecond: this.#pace.tokensPerSecond(clock.now()),
       experts: [],
     }
+  }
+
+  #createReporter(): Reporter {
+    const { bus, clock, log, config } = this.#o
+    return new Reporter({
+      bus,
+      clock,
+      log,
+      worker: config.worker,
+      report: () => this.report(),
+      record: () => this.#record(),
+      onTick: () => this.#setGauges(),
+    })
   }
 
   #createCalibration(): Calibration {
