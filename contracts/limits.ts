@@ -119,6 +119,8 @@ export const limits = {
     /** Registration in the KV bucket lives this long without a refresh. */
     registrationTtlMs: 10_000,
     registrationRefreshMs: 3_000,
+    /** How often the memory that is left is looked at: a draft is closed before the system has to end the process. */
+    memoryLookIntervalMs: 2_000,
     /** The word that work was accepted waits this long for the events of the first step. */
     acceptGatherMs: 2,
     /** A worker must accept or refuse a dispatch within this, or the router tries elsewhere. */
@@ -157,6 +159,22 @@ export const limits = {
     successorsMax: 12,
     /** A tri-gram table on disk and in memory. */
     trigramTableBytesMax: 512 * mib,
+    /** A file of `paceline calibrate acceptance`: a few numbers and how they were come by. */
+    acceptanceHeadBytesMax: 64 * kib,
+    /** A draft is opened only where this much stays free beside its weights and cells: its work space, and requests that come … */
+    draftMemorySpareBytes: 256 * mib,
+    /** … and closed where less than this is left: the system ends a process that asks for more than there is, requests and all. */
+    draftMemoryFreeBytesMin: 128 * mib,
+  },
+  experts: {
+    /** Waiting requests that a choice looks at: more would cost time and tell nothing that the next choice does not see again. */
+    lookAheadRequestsMax: 4_096,
+    /** Experts of one deployment. */
+    expertsMax: 64,
+    /** A pre-gate's weights, on disk and in memory. */
+    gateBytesMax: 64 * mib,
+    /** Labelled prompts from which one pre-gate is trained. */
+    gateExamplesMax: 1_000_000,
   },
   operator: {
     /** First wait after a failed reconcile or a crashed worker; doubled each time, with jitter, up to the maximum. */
