@@ -22,6 +22,8 @@ export const RouterLimits = z.strictObject({
   slowReaderStallMs: ms.default(limits.http.slowReaderStallMs),
   /** Time to the first token that a request gets when it names none. */
   deadlineMs: ms.default(limits.request.deadlineMsDefault),
+  /** A router that is told to end goes on accepting for so long: until every load balancer has forgotten it. */
+  drainDelayMs: z.int().min(0).max(600_000).default(0),
   drainGraceMs: ms.default(limits.drain.graceMs),
 })
 export type RouterLimits = z.infer<typeof RouterLimits>

@@ -206,10 +206,24 @@ describe('draining', () => {
     stage.worker({ name: 'w1', stepMs: 10 })
     await settled(stage)
     const { sink } = ask(stage, { tokens: 10 })
-    stage.router.drain()
+    stage.router.drain(0)
     expect([stage.router.ready, ask(stage).sink.ended]).toEqual([false, 'draining'])
     await stage.clock.advance(500)
     expect(sink.ended).toBe('completed')
+  })
+
+  test('accepts for a while, so that nobody is refused before the balancers have forgotten it', async () => {
+    const stage = await fakeStage()
+    stage.worker({ name: 'w1', stepMs: 10 })
+    await settled(stage)
+    stage.router.drain(2_000)
+    expect([stage.router.ready, stage.router.draining]).toEqual([false, true])
+    await stage.clock.advance(1_000)
+    const { sink } = ask(stage, { tokens: 10 })
+    await stage.clock.advance(500)
+    expect(sink.ended).toBe('completed')
+    await stage.clock.advance(500)
+    expect(ask(stage).sink.ended).toBe('draining')
   })
 
   test('ends with an error what is not finished in time, and leaves no timer or subscription behind', async () => {

@@ -331,7 +331,7 @@ describe('overload and draining', () => {
       refused.headers.get('retry-after'),
       refused.headers.get('x-ratelimit-limit-requests'),
     ]).toEqual([429, '1', '1'])
-    own.router.drain()
+    own.router.drain(0)
     const draining = await own.chat()
     expect([draining.status, draining.headers.get('retry-after'), draining.headers.get('connection')]).toEqual([
       503,
@@ -340,6 +340,18 @@ describe('overload and draining', () => {
     ])
     expect((await fetch(`${own.http.url}/readyz`)).status).toBe(503)
     expect((await Promise.all(running)).map(({ status }) => status)).toEqual([200, 200])
+    await own.close()
+  })
+
+  test('while it still accepts, every answer closes its connection', async () => {
+    const own = await serveStage({ worker: { stepMs: 5 } })
+    own.router.drain(60_000)
+    const answers = [await own.chat({ max_tokens: 2 }), await own.chat({ max_tokens: 2, stream: true })]
+    expect(answers.map(({ status, headers }) => [status, headers.get('connection')])).toEqual([
+      [200, 'close'],
+      [200, 'close'],
+    ])
+    expect((await answers[1]?.text())?.trimEnd()).toMatch(/\[DONE\]$/)
     await own.close()
   })
 

@@ -1,9 +1,11 @@
 /**
  * The router process: reads its settings, connects, serves, and on SIGTERM drains. Wiring only.
  *
- * Draining: `/readyz` says 503 and new requests are refused at once; what runs is finished, at most for the grace period; then
- * the rest is ended with a clear error, the sockets are closed and the bus is left.
+ * Draining: `/readyz` says 503 and every answer closes its connection. For the delay everything is answered, because balancers need a
+ * while to forget this router; then what runs is finished, at most for the grace period, and in the first half of it also what still
+ * comes on connections from before. The rest is ended with a clear error, the sockets are closed and the bus is left.
  */
+import type { RouterLimits } from '#contracts/routerConfig.ts'
 import { connectBus } from '#runtime/nats.ts'
 import { delay, systemClock } from '#runtime/clock.ts'
 import { createLog, type Log } from '#runtime/log.ts'
@@ -32,14 +34,17 @@ async function start({ config, natsPassword, natsAuthority }: Settings, log: Log
   const http = await serveHttp({ router, config, clock, log, metrics, secondsNow })
   log.info({ router: router.id, url: http.url, port: http.port, pid: process.pid, config }, 'listening')
   onShutdown(log, async () => {
-    await drain(router, http, config.limits.drainGraceMs)
+    await drain(router, http, config.limits)
     await bus.close()
   })
 }
 
-async function drain(router: Router, http: HttpServer, graceMs: number): Promise<void> {
-  router.drain()
-  const until = systemClock.now() + graceMs
+async function drain(router: Router, http: HttpServer, limits: RouterLimits): Promise<void> {
+  const { drainDelayMs, drainGraceMs } = limits
+  // Without a delay nobody stands before it who could send elsewhere: what is new is refused at once.
+  router.drain(drainDelayMs === 0 ? 0 : drainDelayMs + drainGraceMs / 2)
+  await delay(systemClock, drainDelayMs)
+  const until = systemClock.now() + drainGraceMs
   while (router.active > 0 && systemClock.now() < until) await delay(systemClock, drainPollMs)
   router.stop()
   await http.close()
