@@ -1,6 +1,6 @@
 /**
- * The operator is killed right after its n-th write to the API, for several n; each time the pair must end in the same state as one
- * that nobody disturbed, and nothing of it may be left after its deletion.
+ * The operator is killed right after its n-th write to the API, for several n or for all that one life of a pair has; each time the pair
+ * must end in the same state as one that nobody disturbed, and nothing of it may be left after its deletion.
  *
  * Killed is the process that wrote (the audit log says from which address), by SIGKILL; its pod is then removed at once, so that
  * the next one need not wait for the kubelet's growing pauses.
@@ -20,30 +20,39 @@ export interface CrashResult {
 
 const operatorSelector = 'app.kubernetes.io/component=operator'
 
+/** `writes`: after which ones; `all` of those that bring the pair up. */
 export async function killOperatorAfterWrites(
   paceline: Paceline,
-  { name, writes }: { name: string; writes: readonly number[] },
+  { name, writes }: { name: string; writes: readonly number[] | 'all' },
 ): Promise<CrashResult[]> {
   const expected = await lifeOf(paceline, name, null)
+  const numbers = writes === 'all' ? Array.from({ length: expected.writes }, (_, index) => index + 1) : writes
   const results: CrashResult[] = []
-  for (const write of writes) {
+  for (const write of numbers) {
     const found = await lifeOf(paceline, name, write)
-    results.push({ write, difference: differing(expected, found) })
+    results.push({ write, difference: differing(expected.state, found.state) })
   }
   return results
 }
 
+interface Life {
+  /** How many writes brought the pair up. */
+  readonly writes: number
+  readonly state: readonly string[]
+}
+
 /** Creates the pair, lets it come up, notes its state, deletes it. */
-async function lifeOf(paceline: Paceline, name: string, killAfter: number | null): Promise<string[]> {
+async function lifeOf(paceline: Paceline, name: string, killAfter: number | null): Promise<Life> {
   const seen = new Set(operatorWrites(paceline).map(({ id }) => id))
   await paceline.apply(simulatedPair(name))
   if (killAfter !== null) await killAfterWrite(paceline, seen, killAfter)
   await rolledOut(paceline, name, 120_000)
   const state = await finalState(paceline, name)
+  const writes = operatorWrites(paceline).filter(({ id }) => !seen.has(id)).length
   await paceline.kubectl('delete', 'pair', name, '--timeout=90s')
   const left = async () => (await belongings(paceline, name)).length === 0
   await waitFor({ what: `nothing left of ${name}`, waitMsMax: 90_000, everyMs: 250 }, left)
-  return state
+  return { writes, state }
 }
 
 function operatorWrites(paceline: Paceline) {

@@ -1,7 +1,7 @@
 /**
  * Soak: the long forms of the tests on a real cluster. Linux, root, and the machine for itself.
  *
- *   npm run soak -- cluster [--only rollouts|model|upgrade|freezes|crashes|changes] [--rollouts 10] [--freezes 30] [--writes 12]
+ *   npm run soak -- cluster [--only rollouts|model|upgrade|freezes|crashes|changes] [--rollouts 10] [--freezes 30]
  *     [--changes 2000] [--quick]
  *
  * Rollouts of simulated workers under 20 requests/s and 10 long streams, two of the real model, an upgrade of the chart and the way
@@ -22,7 +22,7 @@ import { Report } from '../bench/harness/report.ts'
 const options = readOptions({ rounds: 1, quickRounds: 1 })
 const rollouts = options.value('rollouts', options.quick ? 2 : 10)
 const freezes = options.value('freezes', options.quick ? 2 : 30)
-const writes = options.value('writes', options.quick ? 2 : 12)
+const writes = options.quick ? ([1, 2] as const) : 'all'
 const changes = options.value('changes', options.quick ? 400 : 2_000)
 const report = new Report('soak-cluster', 'Rollouts, frozen leaders and crashes on a real cluster')
 
@@ -40,11 +40,10 @@ const sections: Readonly<Record<string, (paceline: Paceline, name: string) => Pr
     requireNone(`stale writes in ${freezes} freezes`, rounds.flatMap(({ staleWrites }) => staleWrites).length)
   },
   crashes: async (paceline, name) => {
-    const numbers = Array.from({ length: writes }, (_, index) => index + 1)
-    const crashes = await killOperatorAfterWrites(paceline, { name, writes: numbers })
+    const crashes = await killOperatorAfterWrites(paceline, { name, writes })
     report.add('crashes', crashes)
     requireNone(
-      `other final states in ${writes} crashes`,
+      `other final states in ${crashes.length} crashes`,
       crashes.filter(({ difference }) => difference.length > 0).length,
     )
   },
@@ -61,7 +60,11 @@ async function runOnOneRelease(): Promise<void> {
   const lease = { durationMs: 3_000, renewMs: 800, retryMs: 400, marginMs: 300 }
   const paceline = await install(cluster, { namespace: 'soak', values: { operator: { lease } } })
   for (const [name, run] of wanted) {
-    await run(paceline, name)
+    // What one section breaks on is its result; the others still tell theirs.
+    await run(paceline, name).catch((error: unknown) => {
+      report.note(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+      requireNone(`breaks of ${name}`, 1)
+    })
     await paceline.kubectl('delete', 'pair', name, '--ignore-not-found', '--timeout=90s')
   }
 }
