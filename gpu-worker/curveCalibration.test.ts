@@ -21,7 +21,7 @@ class Machine {
   threads = 2
   decodes = 0
   due = 0
-  #interruptions = 0
+  #cpuMs = 0
 
   constructor() {
     const simulated = createSimulatedRunner({
@@ -37,7 +37,7 @@ class Machine {
     })
     const threads = () => this.threads
     const runner = {
-      info: { ...simulated.info, simulated: false },
+      info: { ...simulated.info, simulated: false, backend: 'cpu' },
       get threads() {
         return threads()
       },
@@ -48,7 +48,7 @@ class Machine {
       runner,
       curve: () => this.curve,
       threadsMax: 2,
-      interruptions: () => this.#interruptions,
+      cpuMs: () => this.#cpuMs,
       clock: this.clock.process('worker'),
       log: silentLog,
       onDue: () => (this.due += 1),
@@ -73,7 +73,7 @@ class Machine {
     const rows = spans.reduce((sum, { logitsForLast }) => sum + logitsForLast, 0)
     const quietMs = rows === 0 ? 64 : truth(rows)
     const isColdOrDisturbed = this.decodes++ === 0 || this.hasNeighbour
-    if (this.hasNeighbour) this.#interruptions += 5
+    this.#cpuMs += this.threads * quietMs
     return { kind: 'decoded', rows, decodeMs: (isColdOrDisturbed ? 2 : 1) * quietMs }
   }
 }
@@ -183,7 +183,7 @@ test('a simulated engine is never measured', () => {
     runner,
     curve: () => machine.curve,
     threadsMax: null,
-    interruptions: () => 0,
+    cpuMs: () => null,
     clock,
     log: silentLog,
     onDue: () => undefined,

@@ -23,8 +23,8 @@ export interface CalibrationOptions {
   readonly curve: () => CostCurve
   /** Fewer of them than this measure another machine; null: their number never changes. */
   readonly threadsMax: number | null
-  /** How often the system has taken a CPU from this process so far. */
-  readonly interruptions: () => number
+  /** CPU time of this process so far, all threads; null: nobody knows. */
+  readonly cpuMs: () => number | null
   readonly clock: Clock
   readonly log: Log
   /** It has become due. */
@@ -89,12 +89,15 @@ export class Calibration {
     const slots = Array.from({ length: runner.info.slots }, (_, slot) => slot)
     try {
       const prompt = await this.#measurePrompt(slots, mayContinue)
-      if (prompt === null || !(await this.#measureRows(slots, mayContinue))) return
+      if (prompt === null) return
+      // What is in use may be better than what is measured in noise.
+      const isGuess = curve().origin === 'prior'
+      if (!prompt.isQuiet && !isGuess) return this.#rest()
+      if (!(await this.#measureRows(slots, mayContinue))) return
       const readings = [prompt, ...this.#readings.values()]
       const isQuiet = readings.every((reading) => reading.isQuiet) && runner.threads >= (threadsMax ?? 0)
       log.info({ isQuiet, threads: runner.threads }, 'step times measured')
-      // What is in use may be better than what was measured in noise.
-      if (isQuiet || curve().origin === 'prior') this.#adopt(prompt, isQuiet)
+      if (isQuiet || isGuess) this.#adopt(prompt, isQuiet)
       this.#readings.clear()
       if (!isQuiet) return this.#rest()
       this.#settle()
@@ -176,11 +179,15 @@ export class Calibration {
 
   /** null: somebody wants the engine, or it had to give up. */
   async #time(spans: readonly BatchSpan[], mayContinue: () => boolean): Promise<Timing | null> {
-    const { runner, interruptions } = this.#o
+    const { runner, cpuMs } = this.#o
     if (!mayContinue()) return null
-    const before = interruptions()
+    const before = cpuMs()
     const result = await runner.decode(spans)
-    return result.kind === 'decoded' ? { ms: result.decodeMs, interruptions: interruptions() - before } : null
+    if (result.kind !== 'decoded') return null
+    const { decodeMs: ms } = result
+    const after = cpuMs()
+    const isTold = before !== null && after !== null && runner.info.backend === 'cpu'
+    return { ms, cpuShare: isTold ? (after - before) / (ms * runner.threads) : null }
   }
 }
 

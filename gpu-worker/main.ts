@@ -13,6 +13,7 @@ import { printable, readConfig, type WorkerSettings } from './config.ts'
 import { createProposers } from './createProposers.ts'
 import { createRunner } from './createRunner.ts'
 import { createMeasurementStore } from './measurementStore.ts'
+import { createMemoryReader } from './memory.ts'
 import { createWorker, type Worker } from './worker.ts'
 
 try {
@@ -47,6 +48,11 @@ async function run(settings: WorkerSettings, log: Log): Promise<void> {
   process.exit(0)
 }
 
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
 async function open(
   { config, natsPassword, natsAuthority }: WorkerSettings,
   log: Log,
@@ -61,12 +67,14 @@ async function open(
   const crash = () => process.kill(process.pid, 'SIGKILL')
   const host = { platform: process.platform, arch: process.arch }
   const runner = await createRunner(config, { clock, log, cpus, crash, host })
+  const readMemory = await createMemoryReader()
   log.info({ ...runner.info, chatTemplate: runner.info.chatTemplate !== null }, 'engine ready')
   return createWorker({
     bus,
     clock,
     runner,
-    proposers: await createProposers(config, { runner, log, clock, host }),
+    proposers: await createProposers(config, { runner, log, clock, host, readMemory }),
+    readMemory,
     log,
     metrics,
     config,
@@ -74,7 +82,7 @@ async function open(
       pid: process.pid,
       cpus,
       metricsUrl: `${health.url}/metrics`,
-      interruptions: () => process.resourceUsage().involuntaryContextSwitches,
+      cpuMs,
     },
     curveStore: createMeasurementStore({ folder: config.cacheDir, log }),
   })

@@ -28,6 +28,8 @@ import type { ModelRunner } from './modelRunner.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
 import { Pace } from './pace.ts'
 import { followRecord } from './pairRecord.ts'
+import type { ReadMemory } from './memory.ts'
+import { MemoryWatch } from './memoryWatch.ts'
 import { Placement } from './placement.ts'
 import { PrefixCache } from './prefixCache.ts'
 import { createPrepare, openTemplate } from './prepare.ts'
@@ -44,6 +46,10 @@ export interface WorkerOptions {
   readonly config: WorkerConfig
   readonly hardware: Hardware
   readonly curveStore: MeasurementStore
+  /** Who decides how much to draft; absent: as the settings say. */
+  readonly createController?: typeof createController
+  /** Absent: memory is not watched. */
+  readonly readMemory?: ReadMemory
 }
 
 export interface Hardware {
@@ -52,8 +58,8 @@ export interface Hardware {
   readonly cpus: number
   /** Where `/metrics` is served, for the registration. */
   readonly metricsUrl: string
-  /** How often the system has taken a CPU from this process; absent: nobody counts. */
-  readonly interruptions?: () => number
+  /** CPU time of this process so far, all threads; absent: nobody knows. */
+  readonly cpuMs?: () => number
 }
 
 export interface Worker {
@@ -90,6 +96,7 @@ class AssembledWorker implements Worker {
   readonly #engine: Engine
   readonly #inbox: Inbox
   readonly #reporter: Reporter
+  readonly #memory: MemoryWatch
   readonly #template: ChatTemplate | null
   readonly #capabilities: WorkerRecord['capabilities']
   readonly #finished = Promise.withResolvers<void>()
@@ -124,7 +131,10 @@ class AssembledWorker implements Worker {
       ...options.proposers,
       settings: config.speculation,
       createController: ({ controller }) =>
-        createController(controller, { curve: () => this.#pace.curve, layout: runner.info.kvLayout }),
+        (options.createController ?? createController)(controller, {
+          curve: () => this.#pace.curve,
+          layout: runner.info.kvLayout,
+        }),
       vocabularySize: runner.info.vocabularySize,
       stepMs: (shape) => this.#pace.predictStepMs(shape),
       onChange: () => this.#reporter.register(),
@@ -161,6 +171,15 @@ class AssembledWorker implements Worker {
     })
     this.#inbox = this.#createInbox()
     this.#reporter = this.#createReporter()
+    const read = options.readMemory ?? (() => Promise.resolve(null))
+    this.#memory = new MemoryWatch({
+      clock,
+      log,
+      meter: this.#meter,
+      speculator: this.#speculator,
+      info: runner.info,
+      read,
+    })
   }
 
   get state(): WorkerState {
@@ -179,6 +198,7 @@ class AssembledWorker implements Worker {
     this.#state = 'ready'
     this.#subscription = this.#inbox.subscribe()
     this.#reporter.start()
+    this.#memory.start()
     this.#pairRecord = followRecord({
       bus: this.#o.bus,
       deployment: this.#o.config.deployment,
@@ -241,7 +261,7 @@ class AssembledWorker implements Worker {
       clock,
       curve: () => this.#pace.curve,
       threadsMax: threadsMax(this.#o),
-      interruptions: hardware.interruptions ?? (() => 0),
+      cpuMs: hardware.cpuMs ?? (() => null),
       onDue: () => this.#engine.wake(),
       keep: (kept) => curveStore.write('curve', measurementKey(this.#o), kept),
     })
@@ -285,6 +305,7 @@ class AssembledWorker implements Worker {
     grace.cancel()
     this.#engine.stop()
     this.#outbox.flush()
+    this.#memory.stop()
     this.#state = 'stopped'
     this.#subscription?.unsubscribe()
     void this.#pairRecord.then((subscription) => subscription?.unsubscribe())
