@@ -13,8 +13,10 @@ const context: Context = {
 }
 
 test('what can be calibrated is said to whoever names something else', async () => {
-  await expect(calibrate(['bigram'], context)).rejects.toThrow('calibrate: name one of trigram, not "bigram"')
-  await expect(calibrate([], context)).rejects.toThrow(/name one of trigram/)
+  await expect(calibrate(['bigram'], context)).rejects.toThrow(
+    'calibrate: name one of acceptance, trigram, not "bigram"',
+  )
+  await expect(calibrate([], context)).rejects.toThrow(/name one of acceptance, trigram/)
 })
 
 test('a table needs a file to be written to, and numbers that can be meant', async () => {
@@ -26,4 +28,14 @@ test('a table needs a file to be written to, and numbers that can be meant', asy
   await refused('--streams', '0')
   await refused('--answer-tokens', '1.5')
   await refused('--threads', 'all')
+})
+
+test('acceptance is learned of a pair, from numbers that can be meant', async () => {
+  const refused = (args: readonly string[], message: string | RegExp) =>
+    expect(calibrate(['acceptance', ...args], context)).rejects.toThrow(message)
+  await refused([], /name the file to write with --out/)
+  await refused(['--out', 'a', '--model', 'm.gguf'], 'name both --model and --draft, or neither')
+  await refused(['--out', 'a', '--model', 'none.gguf', '--draft', 'd.gguf'], /none\.gguf cannot be read/)
+  await refused(['--out', 'a', '--requests', '1'], '--requests must be a whole number from 2')
+  await refused(['--out', 'a', '--rejection-weight', '0.5'], '--rejection-weight must be a number from 1 to 100')
 })

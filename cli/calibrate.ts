@@ -1,11 +1,16 @@
 /**
- * `paceline calibrate <what>`: makes, once for a model, what helps to serve it. `trigram` builds the tri-gram table.
+ * `paceline calibrate <what>`: makes, once for a model, what helps to serve it. `trigram` builds the tri-gram table, `acceptance` learns what
+ * a target takes of its draft's tokens.
  */
 import { Failure } from '#contracts/failure.ts'
+import { calibrateAcceptance } from './calibrate/acceptance.ts'
 import { calibrateTrigram } from './calibrate/trigram.ts'
 import type { Verb } from './context.ts'
 
-const kinds: Readonly<Record<string, Verb>> = { trigram: calibrateTrigram }
+const kinds: Readonly<Record<string, Verb>> = {
+  acceptance: calibrateAcceptance,
+  trigram: calibrateTrigram,
+}
 
 export const calibrate: Verb = async ([kind = '', ...args], context) => {
   const run = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined

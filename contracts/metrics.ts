@@ -116,7 +116,7 @@ export const workerMetrics = {
   proposersDropped: define({
     name: 'paceline_worker_proposers_dropped_total',
     kind: 'counter',
-    help: 'Proposers of draft tokens that failed and are not asked again, by method.',
+    help: 'Proposers of draft tokens that were given up (they failed, or memory ran short) or could not be opened, by method.',
     labels: [...engineLabels, 'method'],
   }),
   stepSeconds: define({
@@ -136,6 +136,12 @@ export const workerMetrics = {
     name: 'paceline_worker_prefix_cache_bytes',
     kind: 'gauge',
     help: 'Host memory held by the prefix cache.',
+    labels: engineLabels,
+  }),
+  memoryAvailable: define({
+    name: 'paceline_worker_memory_available_bytes',
+    kind: 'gauge',
+    help: 'Main memory that this worker may still take: what its control groups (the container) and the machine leave it. Linux only.',
     labels: engineLabels,
   }),
   resends: define({

@@ -15,10 +15,13 @@ export const WorkerConfig = z.strictObject({
   modelSha256: z.string().nullable(),
   /** The verified draft model on this machine; null where the pair has none. */
   draftPath: z.string().nullable().default(null),
+  draftSha256: z.string().nullable().default(null),
   engine: ModelDeploymentSpec.shape.engine,
   kvCacheType: z.enum(['auto', 'f16', 'bf16', 'q8_0']),
   /** The verified tri-gram table on this machine; null where the pair has none. */
   tablePath: z.string().nullable().default(null),
+  /** The verified file of `paceline calibrate acceptance` on this machine; null where the pair has none. */
+  acceptancePath: z.string().nullable().default(null),
   /** At the start; the pair's record says what holds later (`ModelRecord`). */
   speculation: Speculation.prefault({}),
   slo: ModelDeploymentSpec.shape.slo,

@@ -3,16 +3,22 @@
  *
  * A file that cannot be used costs its proposer and no more: the worker serves without it, and its registration says why.
  */
+import { stat } from 'node:fs/promises'
 import { Failure } from '#contracts/failure.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import { loadAcceptanceHead } from './acceptanceHeadFile.ts'
 import { NgramProposer } from './core/speculation/proposers/ngramProposer.ts'
 import { TrigramProposer } from './core/speculation/proposers/trigramProposer.ts'
 import type { ProposerMethod } from './core/speculation/proposer.ts'
+import { unweighted } from './core/speculation/stopping/acceptanceHead.ts'
+import { confidenceRule, headRule, type StopRule } from './core/speculation/stopping/stopRule.ts'
+import { draftMemoryFault, isInMainMemory } from './draftMemory.ts'
 import type { Proposer } from './proposer.ts'
-import { openDraft } from './llama/draftProposer.ts'
+import { openDraft, type OpenedDraft } from './llama/draftProposer.ts'
 import type { Host } from './llama/packages.ts'
+import type { ReadMemory } from './memory.ts'
 import type { ModelRunner } from './modelRunner.ts'
 import { createSimulatedProposer } from './simulated/proposer.ts'
 import type { Dropped } from './speculator.ts'
@@ -30,6 +36,7 @@ export interface ProposerSurroundings {
   readonly runner: ModelRunner
   readonly log: Log
   readonly host: Host
+  readonly readMemory: ReadMemory
 }
 
 export async function createProposers(config: WorkerConfig, around: ProposerSurroundings): Promise<Proposers> {
@@ -58,27 +65,79 @@ async function proposersOf(config: WorkerConfig, around: ProposerSurroundings): 
   const { tablePath, draftPath } = config
   const { runner, log } = around
   const unusable: Dropped[] = []
-  const withoutIt = (proposer: ProposerMethod) => (error: unknown) => {
-    if (!(error instanceof Failure)) throw error
-    log.error({ error, proposer }, 'the worker runs without one of its proposers')
-    unusable.push({ proposer, reason: 'DraftUnusable', message: error.message })
+  const leaveOut = (dropped: Dropped, error?: unknown): null => {
+    log.error({ ...dropped, error }, 'the worker runs without a part of its speculation')
+    unusable.push(dropped)
     return null
   }
-  const draft = draftPath === null ? null : await draftAt(draftPath, config, around).catch(withoutIt('draft'))
-  if (draft?.kind === 'vocabulary-mismatch') {
-    log.error({ fault: draft.fault }, 'the worker runs without its draft: their vocabularies differ')
-    unusable.push({ proposer: 'draft', reason: 'VocabularyMismatch', message: draft.fault })
+  const withoutIt = (proposer: Dropped['proposer'], reason: string) => (error: unknown) => {
+    if (!(error instanceof Failure)) throw error
+    return leaveOut({ proposer, reason, message: error.message }, error)
   }
-  const table = tablePath === null ? null : await openTable(tablePath, runner).catch(withoutIt('trigram'))
+  const rule = await ruleOf(config).catch(withoutIt('acceptance head', 'AcceptanceUnusable'))
+  const opened =
+    draftPath === null
+      ? null
+      : await draftAt(draftPath, rule ?? confidenceRule(), { config, around }).catch(
+          withoutIt('draft', 'DraftUnusable'),
+        )
+  const draft = opened === null ? null : usable(opened, leaveOut)
+  const table =
+    tablePath === null ? null : await openTable(tablePath, runner).catch(withoutIt('trigram', 'DraftUnusable'))
   return {
-    proposers: [...(draft?.kind === 'opened' ? [draft.proposer] : []), new NgramProposer(), new TrigramProposer(table)],
+    proposers: [...(draft === null ? [] : [draft]), new NgramProposer(), new TrigramProposer(table)],
     // Without a table it knows what prompt lookup knows.
     reserve: table === null ? ['trigram'] : [],
     unusable,
   }
 }
 
-const draftAt = (path: string, { engine }: WorkerConfig, { runner, log, host }: ProposerSurroundings) =>
-  openDraft({ path, target: runner, backend: engine.backend, host, log })
+/** By what was learned of this pair; null: nothing was. */
+async function ruleOf({ acceptancePath, draftPath, modelSha256, draftSha256 }: WorkerConfig): Promise<StopRule | null> {
+  if (acceptancePath === null || draftPath === null) return null
+  const { head, rejectionWeight } = await loadAcceptanceHead(acceptancePath, {
+    target: modelSha256,
+    draft: draftSha256,
+  })
+  return headRule(unweighted(head, rejectionWeight), { lengthMin: 0 })
+}
+
+/** Looked at before anything of the draft is read: a machine without room for it must not be brought to its end by trying. */
+async function draftAt(
+  path: string,
+  rule: StopRule,
+  { config, around }: { readonly config: WorkerConfig; readonly around: ProposerSurroundings },
+): Promise<OpenedDraft> {
+  const { runner, log, host, readMemory } = around
+  const memory = isInMainMemory(runner.info) ? await readMemory() : null
+  const weightsBytes = await bytesOf(path)
+  const roomFault = (contextBytes: number | null) => draftMemoryFault(memory, { weightsBytes, contextBytes })
+  const fault = roomFault(null)
+  if (fault !== null) return { kind: 'no-room', fault }
+  return openDraft({ path, target: runner, backend: config.engine.backend, host, log, rule, roomFault })
+}
+
+/** null: it was left out. */
+function usable(opened: OpenedDraft, leaveOut: (dropped: Dropped) => null): Proposer | null {
+  switch (opened.kind) {
+    case 'opened':
+      return opened.proposer
+    case 'vocabulary-mismatch':
+      return leaveOut({ proposer: 'draft', reason: 'VocabularyMismatch', message: opened.fault })
+    case 'no-room':
+      return leaveOut({ proposer: 'draft', reason: 'DraftMemory', message: opened.fault })
+    default:
+      return opened satisfies never
+  }
+}
+
+/** 0 where there is no such file: whoever opens it says so. */
+async function bytesOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch {
+    return 0
+  }
+}
 
 const openTable = (path: string, runner: ModelRunner) => loadTrigramTable(path, { tokenizer: tokenizerDigest(runner) })

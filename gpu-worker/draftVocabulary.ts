@@ -3,12 +3,28 @@
  *
  * Publishers pad vocabularies to round sizes: a few ids more on one side are of no harm, because neither model writes them.
  */
+import type { ModelRunner } from './modelRunner.ts'
+
 export interface TokenMeanings {
   readonly vocabularySize: number
   readonly beginToken: number | null
   readonly endOfGeneration: readonly number[]
   /** As text, special tokens by their names. */
   spell(token: number): string
+}
+
+/** Of a model that is open. */
+export function meaningsOf(
+  runner: Pick<ModelRunner, 'endOfGenerationTokens' | 'specialText'> & {
+    readonly info: Pick<ModelRunner['info'], 'vocabularySize' | 'beginToken'>
+  },
+): TokenMeanings {
+  return {
+    vocabularySize: runner.info.vocabularySize,
+    beginToken: runner.info.beginToken,
+    endOfGeneration: runner.endOfGenerationTokens(),
+    spell: (token) => runner.specialText(token),
+  }
 }
 
 const sizeDifferenceMax = 128

@@ -97,6 +97,10 @@ export class Meter {
     this.#metrics.proposersDropped.inc({ ...this.#labels, method })
   }
 
+  memoryAvailable(bytes: number): void {
+    this.#metrics.memoryAvailable.set(this.#labels, bytes)
+  }
+
   preempted(): void {
     this.#metrics.preemptions.inc(this.#labels)
   }

@@ -67,6 +67,72 @@ describe('a proposer that fails or answers nonsense is dropped, never the reques
   })
 })
 
+describe('a draft model gives way to requests', () => {
+  const mib = 2 ** 20
+  const guess = answering(({ tokens }) => ({ method: 'draft', tree: chainOf(tokens.slice(-1)) }))
+  const draftModel = (propose: Proposer['propose']) =>
+    ({
+      ...{ method: 'draft', propose: vi.fn(propose), forget: () => undefined, close: vi.fn() },
+    }) satisfies Proposer
+  const pressed = (draft: Proposer) => {
+    const memory = { availableBytes: 4_096 * mib, boundBy: 'control group' as const }
+    const stand = new Stand({
+      proposers: [draft],
+      speculation: { controller: 'fixed' },
+      readMemory: () => Promise.resolve({ ...memory }),
+    })
+    return { stand, memory, id: stand.send({ work: promptOf(20), sampling: sampling({ maxTokens: 440 }) }) }
+  }
+
+  test('when memory runs out in the middle of an answer, which stays what it was', async () => {
+    const draft = draftModel(guess.propose)
+    const { stand, memory, id } = pressed(draft)
+    await stand.clock.advance(2_500)
+    expect(registered(stand).speculation).toMatchObject({ proposers: ['draft'], dropped: [] })
+    expect(await stand.metrics.text()).toMatch(/paceline_worker_memory_available_bytes\{[^}]*\} 4294967296/)
+    memory.availableBytes = 100 * mib
+    await stand.clock.advance(2_000)
+    expect(draft.close).toHaveBeenCalledOnce()
+    expect(registered(stand).speculation).toMatchObject({
+      proposers: [],
+      dropped: [
+        { proposer: 'draft', reason: 'DraftMemory', message: expect.stringContaining('100 MiB are left') as string },
+      ],
+    })
+    expect(await stand.metrics.text()).toMatch(/paceline_worker_proposers_dropped_total\{[^}]*method="draft"\} 1/)
+    const asked = draft.propose.mock.calls.length
+    expect(asked).toBeGreaterThan(10)
+    // There is room again: it was closed for good.
+    memory.availableBytes = 4_096 * mib
+    await stand.end(id)
+    expect(draft.propose.mock.calls.length).toBe(asked)
+    const plain = new Stand()
+    const same = plain.send({ work: promptOf(20), sampling: sampling({ maxTokens: 440 }) })
+    await plain.end(same)
+    expect(stand.text(id)).toBe(plain.text(same))
+    expectAllEnded(stand, [id])
+  })
+
+  test('and is freed only once it has answered', async () => {
+    const answer = Promise.withResolvers<void>()
+    const draft = draftModel(async (requests) => {
+      if (draft.propose.mock.calls.length === 3) await answer.promise
+      return guess.propose(requests)
+    })
+    const { stand, memory, id } = pressed(draft)
+    await stand.clock.advance(1_900)
+    expect(draft.propose).toHaveBeenCalledTimes(3)
+    memory.availableBytes = 0
+    await stand.clock.advance(500)
+    expect(registered(stand).speculation).toMatchObject({ proposers: [], dropped: [{ reason: 'DraftMemory' }] })
+    expect(draft.close).not.toHaveBeenCalled()
+    answer.resolve()
+    await stand.end(id)
+    expect(draft.close).toHaveBeenCalledOnce()
+    expectAllEnded(stand, [id])
+  })
+})
+
 test('proposals that come later are waited for, and change nothing', async () => {
   const guess = answering(({ tokens }) => ({ tree: chainOf(tokens.slice(-1)) }))
   const later = proposing((requests) => Promise.resolve(guess.propose(requests)))

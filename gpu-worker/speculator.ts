@@ -42,9 +42,9 @@ export type Drafts = ReadonlyMap<number, TokenTree>
 /** What running workers follow live; the files that proposers need are given at the start. */
 export type SpeculationSettings = LiveSpeculation
 
-/** A proposer that cannot be asked. */
+/** A proposer that cannot be asked, or what a draft model was to be judged by and cannot. */
 export interface Dropped {
-  readonly proposer: ProposerMethod
+  readonly proposer: ProposerMethod | 'acceptance head'
   /** As a condition's reason is written. */
   readonly reason: string
   readonly message: string
@@ -89,6 +89,8 @@ const preference: readonly ProposerMethod[] = ['draft', 'trigram', 'ngram', 'sim
 export class Speculator {
   readonly #o: SpeculationOptions
   readonly #proposers: Map<ProposerMethod, Proposer>
+  /** Answers on their way. */
+  readonly #asked = new Map<ProposerMethod, Promise<unknown>>()
   readonly #dropped: Dropped[]
   #settings: SpeculationSettings
   #controller: SpeculationController
@@ -104,6 +106,8 @@ export class Speculator {
     this.#o = options
     this.#proposers = new Map(options.proposers.map((proposer) => [proposer.method, proposer]))
     this.#dropped = [...options.unusable]
+    for (const { proposer } of options.unusable)
+      if (proposer !== 'acceptance head') options.meter.proposerDropped(proposer)
     const { method, draftTokensMax, controller } = options.settings
     this.#settings = { method, draftTokensMax, controller }
     this.#controller = options.createController(this.#settings)
@@ -194,6 +198,26 @@ export class Speculator {
     for (const proposer of this.#proposers.values()) proposer.forget(key)
   }
 
+  /** Without this proposer from now on, whatever it would have been worth. What it was asked already is still taken; then it is freed. */
+  giveUp(method: ProposerMethod, why: Pick<Dropped, 'reason' | 'message'>): void {
+    const proposer = this.#proposers.get(method)
+    if (proposer === undefined) return
+    this.#proposers.delete(method)
+    this.#dropped.push({ proposer: method, ...why })
+    this.#o.meter.proposerDropped(method)
+    this.#chooseMethods()
+    this.#o.onChange()
+    const close = () => proposer.close?.()
+    const asked = this.#asked.get(method)
+    if (asked === undefined) close()
+    else void asked.then(close, close)
+  }
+
+  /** Whether this proposer is there to be asked. */
+  has(method: ProposerMethod): boolean {
+    return this.#proposers.has(method)
+  }
+
   #chooseMethods(): void {
     const { method } = this.#settings
     const usable = preference.filter((name) => this.#proposers.has(name))
@@ -230,10 +254,15 @@ export class Speculator {
     const fail = (error: unknown) => this.#drop(method, error)
     try {
       const answer = proposer.propose(requests)
-      return Array.isArray(answer) ? take(answer) : answer.then(take).catch(fail)
+      return Array.isArray(answer) ? take(answer) : this.#awaited(method, answer).then(take).catch(fail)
     } catch (error) {
       return fail(error)
     }
+  }
+
+  #awaited<T>(method: ProposerMethod, answer: Promise<T>): Promise<T> {
+    this.#asked.set(method, answer)
+    return answer.finally(() => this.#asked.delete(method))
   }
 
   #checked(method: ProposerMethod, proposals: Proposal[], requests: readonly ProposalRequest[]): Proposal[] {
@@ -244,15 +273,8 @@ export class Speculator {
 
   /** Without it from now on. Whatever it threw: a draft is never worth a request. */
   #drop(method: ProposerMethod, error: unknown): [] {
-    const { log, meter, onChange } = this.#o
-    log.error({ error, method }, 'a proposer of draft tokens failed and is not asked again')
-    meter.proposerDropped(method)
-    this.#proposers.get(method)?.close?.()
-    this.#proposers.delete(method)
-    const message = error instanceof Error ? error.message : String(error)
-    this.#dropped.push({ proposer: method, reason: 'ProposerFailed', message })
-    this.#chooseMethods()
-    onChange()
+    this.#o.log.error({ error, method }, 'a proposer of draft tokens failed and is not asked again')
+    this.giveUp(method, { reason: 'ProposerFailed', message: error instanceof Error ? error.message : String(error) })
     return []
   }
 

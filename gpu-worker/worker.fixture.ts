@@ -19,6 +19,7 @@ import { createFakeClock, type FakeClock, type ProcessClock } from '#test/simula
 import type { Proposer } from './proposer.ts'
 import { type Proposers, simulatedProposers } from './createProposers.ts'
 import { type MeasurementStore, noMeasurements } from './measurementStore.ts'
+import type { ReadMemory } from './memory.ts'
 import type { BatchSpan, ModelRunner } from './modelRunner.ts'
 import { createSimulatedRunner } from './simulated/simulatedRunner.ts'
 import { createWorker, type Worker } from './worker.ts'
@@ -99,6 +100,7 @@ export interface StandOptions {
   readonly proposers?: readonly Proposer[]
   readonly log?: Log
   readonly store?: MeasurementStore
+  readonly readMemory?: ReadMemory
   /** Looks at, or changes, what the engine asks of the runner. */
   readonly wrap?: (runner: ModelRunner) => ModelRunner
 }
@@ -138,6 +140,7 @@ export class Stand {
       config,
       hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
       curveStore: options.store ?? noMeasurements,
+      ...(options.readMemory === undefined ? {} : { readMemory: options.readMemory }),
     })
     this.worker.start()
   }

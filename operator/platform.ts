@@ -9,6 +9,7 @@ import type { ModelDeploymentSpec, ModelDeploymentStatus } from '#contracts/reso
 import type { Crashes, Desired } from './core/observed.ts'
 import type { DrainReason } from './core/plan.ts'
 import type { RevisionHistory } from './core/revision.ts'
+import type { PairPaths } from './core/workerConfig.ts'
 
 /** What the platform knows of a live worker by itself; what the worker says of itself comes over NATS. */
 export interface PlatformWorker {
@@ -37,15 +38,10 @@ export interface PlatformView {
   readonly problems: readonly string[]
 }
 
-export interface WorkerOrder {
+export interface WorkerOrder extends PairPaths {
   readonly deployment: DeploymentName
   readonly revision: Revision
   readonly spec: ModelDeploymentSpec
-  readonly modelPath: string | null
-  /** null: no draft, or not on this machine. */
-  readonly draftPath: string | null
-  /** null: no tri-gram table. */
-  readonly tablePath: string | null
   /** As `Desired.image` was when this revision was asked for. */
   readonly image?: string
 }

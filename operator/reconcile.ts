@@ -6,10 +6,19 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
+import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { goodputOf } from './core/demand.ts'
-import { draftFileOf, filesOf, modelFileOf, type Observed, type ObservedWorker, tableFileOf } from './core/observed.ts'
+import {
+  acceptanceFileOf,
+  draftFileOf,
+  filesOf,
+  modelFileOf,
+  type Observed,
+  type ObservedWorker,
+  tableFileOf,
+} from './core/observed.ts'
 import { type Action, type Plan, planDeployment } from './core/plan.ts'
 import type { RevisionHistory } from './core/revision.ts'
 import { statusOf } from './core/status.ts'
@@ -162,17 +171,18 @@ function isRollback({ history }: Observed, next: RevisionHistory): boolean {
 
 async function startWorker(world: World, name: DeploymentName, action: StartAction): Promise<void> {
   const { revision, spec, image } = action.start
-  const target = modelFileOf(spec)
-  const draft = draftFileOf(spec)
-  const table = tableFileOf(spec)
-  const modelPath = target === null ? null : await world.store.confirm(target)
-  const draftPath = draft === null ? null : await world.store.confirm(draft)
-  const tablePath = table === null ? null : await world.store.confirm(table)
+  const confirm = async (file: ModelFile | null) => (file === null ? null : await world.store.confirm(file))
+  const paths = {
+    modelPath: await confirm(modelFileOf(spec)),
+    draftPath: await confirm(draftFileOf(spec)),
+    tablePath: await confirm(tableFileOf(spec)),
+    acceptancePath: await confirm(acceptanceFileOf(spec)),
+  }
   // A file has gone since it was seen: the store now says so, and the next plan fetches it again.
-  const isGone = (file: object | null, path: string | null) => file !== null && path === null
-  if (isGone(target, modelPath) || isGone(draft, draftPath) || isGone(table, tablePath)) return
+  const found = Object.values(paths).filter((path) => path !== null)
+  if (found.length < filesOf(spec).length) return
   if (action.restart) world.onRestart(name)
-  const order = { deployment: name, revision, spec, modelPath, draftPath, tablePath }
+  const order = { deployment: name, revision, spec, ...paths }
   await world.platform.startWorker(image === undefined ? order : { ...order, image })
 }
 

@@ -10,17 +10,16 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
-import { silentLog } from '#runtime/log.ts'
 import { seedPrompts } from '../../gpu-worker/calibration/seedPrompts.ts'
 import { writeTexts } from '../../gpu-worker/calibration/writeTexts.ts'
 import { TrigramCounter } from '../../gpu-worker/core/speculation/proposers/trigramCounter.ts'
-import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { loadTrigramTable, saveTrigramTable, tokenizerDigest } from '../../gpu-worker/trigramTableFile.ts'
 import type { Context } from '../context.ts'
 import { parseFlags } from '../flags.ts'
-import { obtainModel, resourcesIn } from '../models.ts'
+import { obtainModel } from '../models.ts'
 import { withCacheDir } from '../up.ts'
+import { openRunner, pairOf, parseNumber, type Range, seedPromptTokensMax } from './calibrationFlags.ts'
 
 const options = {
   model: { type: 'string' },
@@ -47,7 +46,7 @@ export async function calibrateTrigram(args: readonly string[], given: Context):
   const modelPath = resolve(flags.model ?? (await modelOf(flags, context)))
   await using runner = await openRunner(modelPath, context, {
     slots: number('streams', { least: 1, most: 256 }),
-    contextTokensMax: number('answer-tokens', { least: 3, most: 4_096 }) + promptTokensMax,
+    contextTokensMax: number('answer-tokens', { least: 3, most: 4_096 }) + seedPromptTokensMax,
     threads: flags.threads === undefined ? availableParallelism() : number('threads', { least: 1, most: 512 }),
   })
   const counter = new TrigramCounter({
@@ -74,9 +73,6 @@ export async function calibrateTrigram(args: readonly string[], given: Context):
   context.terminal.line(JSON.stringify({ ...file, digest, tokenizer, bigrams, entries, tokensSeen, bytes }))
   return 0
 }
-
-/** Room for a seed prompt and its template. */
-const promptTokensMax = 128
 
 async function countOwnTexts(
   runner: ModelRunner,
@@ -107,43 +103,6 @@ async function countOwnTexts(
 const tokensOf = (runner: ModelRunner, text: string) => runner.tokenize(text, { parseSpecial: false, addBegin: false })
 
 async function modelOf(flags: { file?: string; deployment?: string }, context: Context): Promise<string> {
-  const { deployments } = await resourcesIn(resolve(flags.file ?? `${context.config.root}/examples/local.yaml`))
-  const chosen = deployments.find(({ metadata }) => metadata.name === (flags.deployment ?? metadata.name))
-  if (chosen?.spec.target !== undefined) return obtainModel(chosen.spec.target, context)
-  const names = deployments.map(({ metadata }) => metadata.name).join(', ')
-  throw new Failure('invalid-configuration', `calibrate trigram: no such deployment with a model file among ${names}`)
-}
-
-function openRunner(
-  modelPath: string,
-  { clock }: Context,
-  shape: { slots: number; contextTokensMax: number; threads: number },
-): Promise<ModelRunner> {
-  return createLlamaRunner({
-    ...shape,
-    modelPath,
-    kvCacheType: 'auto',
-    kvLayout: 'split',
-    backend: 'auto',
-    embeddings: false,
-    host: { platform: process.platform, arch: process.arch },
-    clock,
-    log: silentLog,
-  })
-}
-
-interface Range {
-  readonly least: number
-  readonly most: number
-  readonly fraction?: boolean
-}
-
-function parseNumber(flag: string, text: unknown, { least, most, fraction = false }: Range): number {
-  const value = Number(text)
-  if (text !== '' && value >= least && value <= most && (fraction || Number.isInteger(value))) return value
-  const kind = fraction ? 'a number' : 'a whole number'
-  throw new Failure(
-    'invalid-configuration',
-    `--${flag} must be ${kind} from ${least} to ${most}, not "${String(text)}"`,
-  )
+  const { spec } = await pairOf('calibrate trigram', flags, context)
+  return obtainModel(spec.target, context)
 }

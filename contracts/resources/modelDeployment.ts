@@ -84,9 +84,15 @@ export const Speculation = z.strictObject({
   table: ModelFile.optional().describe(
     'A tri-gram table for the target’s tokenizer, made by `paceline calibrate trigram`; without one the method `trigram` knows only the text of the request.',
   ),
+  acceptance: ModelFile.optional().describe(
+    'What the target takes of this draft’s tokens, learned by `paceline calibrate acceptance` for just this target and this draft; without it the draft’s own probabilities count.',
+  ),
 })
-
 export type Speculation = z.infer<typeof Speculation>
+
+/** What running workers follow; the files beside it are given to them at their start. */
+export const LiveSpeculation = Speculation.omit({ table: true, acceptance: true })
+export type LiveSpeculation = z.infer<typeof LiveSpeculation>
 
 const Expert = z.strictObject({
   name: z
@@ -179,6 +185,12 @@ export const ModelDeploymentSpec = ruled(specFields, [
     message: 'not with speculation.method off: it would be loaded for nothing; remove it or choose another method',
     path: ['draft'],
     holds: ({ speculation, draft }) => speculation.method !== 'off' || draft === undefined,
+  },
+  {
+    cel: '!has(self.speculation.acceptance) || has(self.draft)',
+    message: 'speculation.acceptance is about a draft model: add spec.draft or remove it',
+    path: ['speculation', 'acceptance'],
+    holds: ({ speculation, draft }) => speculation.acceptance === undefined || draft !== undefined,
   },
   {
     cel: "!self.engine.reproducible || self.compression.kvCache.type != 'f16'",

@@ -30,6 +30,8 @@ export interface DraftOptions {
   readonly log: Log
   /** What its confidence is, and where a draft ends that is to stop by itself; default: the draft's own probabilities. */
   readonly rule?: StopRule
+  /** What is missing for cells of so many bytes; null: there is room. */
+  readonly roomFault?: (contextBytes: number) => string | null
 }
 
 /** Tokens that one step computes to catch up: a chunk of a prompt, so that running streams keep their pace. */
@@ -39,6 +41,8 @@ export type OpenedDraft =
   | { readonly kind: 'opened'; readonly proposer: Proposer }
   /** Its tokens are not the target's: `fault` says which. */
   | { readonly kind: 'vocabulary-mismatch'; readonly fault: string }
+  /** Memory does not hold it. */
+  | { readonly kind: 'no-room'; readonly fault: string }
 
 export async function openDraft(options: DraftOptions): Promise<OpenedDraft> {
   const library = loadLibrary(options)
@@ -56,9 +60,15 @@ export async function openDraft(options: DraftOptions): Promise<OpenedDraft> {
       return { kind: 'vocabulary-mismatch', fault }
     }
     const { slots, contextTokensMax, kvLayout } = options.target.info
+    const cellsMax = slots * contextTokensMax
+    const roomFault = options.roomFault?.(cellsMax * model.bytesPerToken('f16')) ?? null
+    if (roomFault !== null) {
+      model[Symbol.dispose]()
+      return { kind: 'no-room', fault: roomFault }
+    }
     const context = await NativeContext.open(model, {
       sequences: slots,
-      cellsMax: slots * contextTokensMax,
+      cellsMax,
       kvType: 'f16',
       kvLayout,
       batchTokensMax: Math.max(catchUpTokensMax, slots),

@@ -6,7 +6,7 @@
 import { type ConditionType, fieldsWithoutEffect } from '#contracts/resources/modelDeployment.ts'
 import { type Finding, finding } from './conditions.ts'
 import { count, type Facts, progressOf } from './facts.ts'
-import { draftFileOf, type ModelState, modelFileOf, modelStateOf, scalesFromZero } from './observed.ts'
+import { draftFileOf, type ModelState, modelStateOf, namedFilesOf, scalesFromZero } from './observed.ts'
 
 export function artifactFindings(facts: Facts): Finding[] {
   return [
@@ -18,13 +18,12 @@ export function artifactFindings(facts: Facts): Finding[] {
   ]
 }
 
-/** Both files of the pair: it is one unit. The one that is furthest from ready decides. */
+/** All files of the pair: it is one unit. The one that is furthest from ready decides. */
 function cacheFinding({ observed, course, desired }: Facts): Finding {
   const { spec } = course.target
-  const files = [
-    { name: 'target', state: modelStateOf(observed.models, modelFileOf(spec)) },
-    { name: 'draft', state: modelStateOf(observed.models, draftFileOf(spec)) },
-  ].filter(({ state }) => state.kind !== 'not-needed')
+  const files = Object.entries(namedFilesOf(spec))
+    .map(([name, file]) => ({ name, state: modelStateOf(observed.models, file) }))
+    .filter(({ state }) => state.kind !== 'not-needed')
   if (files.length === 0) return finding('ModelCacheReady', true, 'NotNeeded', 'the simulated engine loads no model')
   const told = (say: (state: ModelState) => string) =>
     files.length === 1 && files[0] !== undefined

@@ -183,15 +183,30 @@ export function tableFileOf(spec: ModelDeploymentSpec): ModelFile | null {
   return spec.engine.kind === 'simulated' ? null : (spec.speculation.table ?? null)
 }
 
+/** What workers of this spec know of their draft beforehand. */
+export function acceptanceFileOf(spec: ModelDeploymentSpec): ModelFile | null {
+  return spec.engine.kind === 'simulated' ? null : (spec.speculation.acceptance ?? null)
+}
+
 export function filesOf(spec: ModelDeploymentSpec): ModelFile[] {
-  return [modelFileOf(spec), draftFileOf(spec), tableFileOf(spec)].filter((file) => file !== null)
+  return Object.values(namedFilesOf(spec)).filter((file) => file !== null)
+}
+
+/** By the words of conditions. */
+export function namedFilesOf(spec: ModelDeploymentSpec): Readonly<Record<string, ModelFile | null>> {
+  return {
+    target: modelFileOf(spec),
+    draft: draftFileOf(spec),
+    table: tableFileOf(spec),
+    acceptance: acceptanceFileOf(spec),
+  }
 }
 
 export function modelStateOf(models: ReadonlyMap<string, ModelState>, file: ModelFile | null): ModelState {
   return file === null ? { kind: 'not-needed' } : (models.get(file.sha256) ?? { kind: 'absent' })
 }
 
-/** Target, draft and table are one unit: workers start when all of it is there. The least ready file speaks for the whole. */
+/** A pair's files are one unit: workers start when all of it is there. The least ready file speaks for the whole. */
 export function cacheStateOf(observed: Observed, spec: ModelDeploymentSpec): ModelState {
   const states = filesOf(spec).map((file) => modelStateOf(observed.models, file))
   const least = (['failed', 'absent', 'fetching', 'ready'] as const).map((kind) =>

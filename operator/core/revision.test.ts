@@ -12,6 +12,18 @@ test('whatever a worker is started with makes a new revision', () => {
   expect(changed({ compression: { kvCache: { type: 'q8_0' } } })).toBe(true)
   expect(changed({ draft: anyModel })).toBe(true)
   expect(changed({ speculation: { table: anyModel } })).toBe(true)
+  expect(changed({ speculation: { acceptance: anyModel }, draft: anyModel })).toBe(true)
+  const draft = { draft: { ...anyModel, sha256: 'd'.repeat(64) } }
+  const [one, other] = ['e', 'f'].map((digit) =>
+    revisionOf(
+      ModelDeploymentSpec.parse({
+        ...base,
+        ...draft,
+        speculation: { acceptance: { ...anyModel, sha256: digit.repeat(64) } },
+      }),
+    ),
+  )
+  expect(one).not.toBe(other)
 })
 
 test('what running workers follow does not', () => {

@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
-import { draftFileOf, modelFileOf, tableFileOf } from './observed.ts'
+import { acceptanceFileOf, draftFileOf, modelFileOf, tableFileOf } from './observed.ts'
 
 /** One revision that a deployment has had, with everything that is needed to go back to it. */
 export const RevisionEntry = z.object({
@@ -44,6 +44,8 @@ export function revisionOf(spec: ModelDeploymentSpec, image?: string): Revision 
     target: modelFileOf(spec)?.sha256 ?? null,
     draft: draftFileOf(spec)?.sha256 ?? null,
     table: tableFileOf(spec)?.sha256 ?? null,
+    // Left out where there is none, so that pairs without it keep the revisions that they had before it could be said.
+    acceptance: acceptanceFileOf(spec)?.sha256,
     experts: spec.experts.map(({ name, adapter }) => ({ name, sha256: adapter.sha256 })),
     engine,
     compression,

@@ -5,16 +5,21 @@ import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
-import { modelFileOf } from './observed.ts'
+import { draftFileOf, modelFileOf } from './observed.ts'
 
-export interface WorkerIdentity {
+/** Where a pair's verified files are for one worker; null: it has none. */
+export interface PairPaths {
+  readonly modelPath: string | null
+  readonly draftPath: string | null
+  readonly tablePath: string | null
+  readonly acceptancePath: string | null
+}
+
+export interface WorkerIdentity extends PairPaths {
   readonly worker: WorkerId
   readonly deployment: DeploymentName
   readonly revision: Revision
   readonly spec: ModelDeploymentSpec
-  readonly modelPath: string | null
-  readonly draftPath: string | null
-  readonly tablePath: string | null
 }
 
 /** What the platform knows and the pair does not. */
@@ -24,7 +29,7 @@ export type WorkerPlace = Pick<
 >
 
 export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): WorkerConfig {
-  const { worker, deployment, revision, spec, modelPath, draftPath, tablePath } = identity
+  const { worker, deployment, revision, spec, modelPath, draftPath, tablePath, acceptancePath } = identity
   return {
     worker,
     deployment,
@@ -32,7 +37,9 @@ export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): Wo
     modelPath,
     modelSha256: modelFileOf(spec)?.sha256 ?? null,
     draftPath,
+    draftSha256: draftFileOf(spec)?.sha256 ?? null,
     tablePath,
+    acceptancePath,
     engine: spec.engine,
     kvCacheType: spec.compression.kvCache.type,
     speculation: spec.speculation,

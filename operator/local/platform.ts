@@ -149,21 +149,20 @@ export class LocalPlatform implements Platform {
     this.#onWorkerEnd.push(handler)
   }
 
-  #configFor({ deployment, revision, spec, modelPath, draftPath, tablePath }: WorkerOrder): WorkerConfig {
+  #configFor(order: WorkerOrder): WorkerConfig {
     const { nats, cacheDir, logLevel, random } = this.#options
     const drainGraceMs = workerDrainMs(this.#options.drainGraceMs)
     const life = Math.floor(random() * 36 ** 6)
       .toString(36)
       .padStart(6, '0')
-    const worker = WorkerId.parse(`${deployment}-${revision.slice(0, 5)}-${life}`)
+    const worker = WorkerId.parse(`${order.deployment}-${order.revision.slice(0, 5)}-${life}`)
     const place = {
       nats: { url: nats.url, user: nats.workerUser },
       metricsPort: 0,
       metricsHost: '127.0.0.1',
       drainGraceMs,
     }
-    const identity = { worker, deployment, revision, spec, modelPath, draftPath, tablePath }
-    return workerConfigOf(identity, { ...place, cacheDir, logLevel })
+    return workerConfigOf({ ...order, worker }, { ...place, cacheDir, logLevel })
   }
 
   #ended(ended: WorkerEnded): void {

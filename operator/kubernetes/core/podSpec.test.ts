@@ -48,6 +48,7 @@ function podOf(fields: Record<string, unknown> = {}, from: PodPlace = place): Po
       modelPath,
       draftPath: null,
       tablePath: null,
+      acceptancePath: null,
       image,
       owner,
     },

@@ -11,23 +11,20 @@ import type { ModelCacheConfig, WorkerPodConfig } from '#contracts/operatorConfi
 import type { ModelDeploymentSpec, ModelFile } from '#contracts/resources/modelDeployment.ts'
 import { type WorkerConfig, workerConfigVariable } from '#contracts/workerConfig.ts'
 import { canonicalJson } from '../../core/revision.ts'
-import { workerConfigOf, workerDrainMs } from '../../core/workerConfig.ts'
+import { type PairPaths, workerConfigOf, workerDrainMs } from '../../core/workerConfig.ts'
 import type { Pod } from './objects.ts'
 import { fetchContainer } from './fetchJob.ts'
 import { folderOf, scratchFolder } from './folders.ts'
 import { labels, managedBy, modelName, type OwnerReference } from './names.ts'
 import { confined, containerSecurity, literal, natsVariables } from './security.ts'
 
-export interface WorkerOfPod {
+export interface WorkerOfPod extends PairPaths {
   readonly worker: WorkerId
   readonly deployment: DeploymentName
   readonly revision: Revision
   readonly spec: ModelDeploymentSpec
   /** The files it loads, and where they are in the pod. */
   readonly files: readonly ModelFile[]
-  readonly modelPath: string | null
-  readonly draftPath: string | null
-  readonly tablePath: string | null
   readonly image: string
   readonly owner: OwnerReference
 }

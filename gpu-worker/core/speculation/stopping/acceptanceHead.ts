@@ -26,10 +26,12 @@ export interface HeadInput {
 export interface HeadExample extends HeadInput {
   /** min(1, p/q) of the token: how likely the target takes it. */
   readonly taken: number
+  /** How often it is met: the chance that a draft gets this far; 1 where it is not given. */
+  readonly weight?: number
 }
 
 export interface TrainingOptions {
-  /** How much more a rejection counts than an acceptance. */
+  /** How much more a rejection counts than an acceptance; the paper's is 6. */
   readonly rejectionWeight?: number
   readonly rounds?: number
   /** Keeps weights finite where the examples are separable. */
@@ -40,19 +42,48 @@ export function acceptanceChance(head: AcceptanceHead, input: HeadInput): number
   return sigmoid(dot(head.weights, featuresOf(input)))
 }
 
-/** Weighted soft binary cross entropy, as printed in the paper: normalised by the weights. */
 export function headLoss(head: AcceptanceHead, examples: readonly HeadExample[], rejectionWeight = 6): number {
+  return predictionLoss((input) => acceptanceChance(head, input), examples, rejectionWeight)
+}
+
+/** Weighted soft binary cross entropy of any prediction, as printed in the paper: normalised by the weights. */
+export function predictionLoss(
+  predict: (input: HeadInput) => number,
+  examples: readonly HeadExample[],
+  rejectionWeight: number,
+): number {
   let loss = 0
   let norm = 0
   for (const example of examples) {
-    const chance = acceptanceChance(head, example)
-    const { taken } = example
+    const chance = predict(example)
+    const { taken, weight = 1 } = example
     const tiny = Number.MIN_VALUE
-    loss -=
-      rejectionWeight * (1 - taken) * Math.log(Math.max(tiny, 1 - chance)) + taken * Math.log(Math.max(tiny, chance))
-    norm += rejectionWeight * (1 - taken) + taken
+    const rejected = rejectionWeight * (1 - taken)
+    loss -= weight * (rejected * Math.log(Math.max(tiny, 1 - chance)) + taken * Math.log(Math.max(tiny, chance)))
+    norm += weight * (rejected + taken)
   }
   return norm === 0 ? 0 : loss / norm
+}
+
+/** The best prediction that looks at nothing: what a head must beat. */
+export function constantHead(examples: readonly HeadExample[], rejectionWeight: number): AcceptanceHead {
+  let taken = 0
+  let rejected = 0
+  for (const { taken: share, weight = 1 } of examples) {
+    taken += weight * share
+    rejected += weight * rejectionWeight * (1 - share)
+  }
+  const tiny = 1e-9
+  return { weights: featureNames.map((name) => (name === 'bias' ? Math.log((taken + tiny) / (rejected + tiny)) : 0)) }
+}
+
+/** The head whose predictions are chances: training divides the odds of acceptance by the weight of rejections, this multiplies them. */
+export function unweighted(head: AcceptanceHead, rejectionWeight: number): AcceptanceHead {
+  return {
+    weights: head.weights.map((weight, i) =>
+      featureNames[i] === 'bias' ? weight + Math.log(rejectionWeight) : weight,
+    ),
+  }
 }
 
 export function trainHead(examples: readonly HeadExample[], options: TrainingOptions = {}): AcceptanceHead {
@@ -60,10 +91,11 @@ export function trainHead(examples: readonly HeadExample[], options: TrainingOpt
   assert(examples.length > 0, 'no examples to train on')
   const rows = examples.map((example) => featuresOf(example))
   const scale = scaleOf(rows)
+  const total = examples.reduce((sum, { weight = 1 }) => sum + weight, 0)
   const scaled = rows.map((row) => row.map((value, i) => (value - (scale.mean[i] ?? 0)) / (scale.spread[i] ?? 1)))
   let weights = featureNames.map(() => 0)
   for (let round = 0; round < rounds; round++) {
-    const { gradient, hessian } = derivatives({ weights, rows: scaled, examples, rejectionWeight, ridge })
+    const { gradient, hessian } = derivatives({ weights, rows: scaled, examples, total, rejectionWeight, ridge })
     const step = solve(hessian, gradient)
     weights = weights.map((weight, i) => weight - (step[i] ?? 0))
   }
@@ -105,17 +137,18 @@ function derivatives(problem: {
   readonly weights: readonly number[]
   readonly rows: readonly (readonly number[])[]
   readonly examples: readonly HeadExample[]
+  readonly total: number
   readonly rejectionWeight: number
   readonly ridge: number
 }): Derivatives {
-  const { weights, rows, examples, rejectionWeight, ridge } = problem
+  const { weights, rows, examples, total, rejectionWeight, ridge } = problem
   const gradient = weights.map((weight) => ridge * weight)
   const hessian = weights.map((_, i) => weights.map((__, j) => (i === j ? ridge : 0)))
   for (const [n, row] of rows.entries()) {
-    const taken = examples[n]?.taken ?? 0
-    const weight = (taken + rejectionWeight * (1 - taken)) / rows.length
+    const { taken = 0, weight: share = 1 } = examples[n] ?? {}
+    const weight = (share * (taken + rejectionWeight * (1 - taken))) / total
     const chance = sigmoid(dot(weights, row))
-    const slope = weight * chance - taken / rows.length
+    const slope = weight * chance - (share * taken) / total
     const curvature = weight * chance * (1 - chance)
     for (const [i, value] of row.entries()) {
       gradient[i] = (gradient[i] ?? 0) + slope * value
