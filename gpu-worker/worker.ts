@@ -5,7 +5,7 @@
  * cached measurements arrive when they do. `drain` accepts nothing new, lets what runs end within the grace, cancels the rest, takes
  * the registration away; `finished` resolves then, and rejects when the engine met a bug.
  */
-import { type CostCurve, curveFrom, curveMessage, priorCurve } from '#algorithms/costCurve.ts'
+import { curveFrom, curveMessage } from '#algorithms/costCurve.ts'
 import type { WorkerReport } from '#contracts/messages.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
@@ -14,6 +14,7 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
 import { Calibration, KeptCurve } from './curveCalibration.ts'
+import { firstCurve, measurementKey, threadsMax } from './curveFacts.ts'
 import type { ChatTemplate } from './chat/template.ts'
 import { createController } from './core/speculation/createController.ts'
 import type { Proposers } from './createProposers.ts'
@@ -124,21 +125,7 @@ class AssembledWorker implements Worker {
       onStep: (step) => this.#calibration.stepped(step),
     })
     const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
-    this.#speculator = new Speculator({
-      clock,
-      log,
-      meter: this.#meter,
-      ...options.proposers,
-      settings: config.speculation,
-      createController: ({ controller }) =>
-        (options.createController ?? createController)(controller, {
-          curve: () => this.#pace.curve,
-          layout: runner.info.kvLayout,
-        }),
-      vocabularySize: runner.info.vocabularySize,
-      stepMs: (shape) => this.#pace.predictStepMs(shape),
-      onChange: () => this.#reporter.register(),
-    })
+    this.#speculator = this.#createSpeculator()
     this.#jobs = new Jobs({ ...shared, onChange, onLeft: (key) => this.#speculator.forget(key) })
     this.#embeddings = new EmbeddingQueue({
       runner,
@@ -238,6 +225,26 @@ class AssembledWorker implements Worker {
       tokensPerSecond: this.#pace.tokensPerSecond(clock.now()),
       experts: [],
     }
+  }
+
+  #createSpeculator(): Speculator {
+    const options = this.#o
+    const { clock, log, config, runner } = options
+    return new Speculator({
+      clock,
+      log,
+      meter: this.#meter,
+      ...options.proposers,
+      settings: config.speculation,
+      createController: ({ controller }) =>
+        (options.createController ?? createController)(controller, {
+          curve: () => this.#pace.curve,
+          layout: runner.info.kvLayout,
+        }),
+      vocabularySize: runner.info.vocabularySize,
+      stepMs: (shape) => this.#pace.predictStepMs(shape),
+      onChange: () => this.#reporter.register(),
+    })
   }
 
   #createReporter(): Reporter {
@@ -373,35 +380,4 @@ function capabilitiesOf(options: {
     embeddings: options.config.engine.embeddings && info.capabilities.embeddings,
     grammar: info.capabilities.grammar,
   }
-}
-
-/** What is known before the first step: the simulation's own settings, or a guess that the first step corrects. */
-function firstCurve({ runner, config }: WorkerOptions): CostCurve {
-  const { slots, contextTokensMax } = runner.info
-  const { simulated } = config.engine
-  const stepMs = Math.max(0.1, simulated?.stepMs ?? 10)
-  return priorCurve({
-    slots: rowsMeasured(slots),
-    contextTokensMax,
-    stepMs,
-    promptTokensPerSecond: simulated?.promptTokensPerSecond ?? 500,
-  })
-}
-
-/** The curve must know what drafts cost: rows beyond one per sequence. More than this are never worth their price. */
-function rowsMeasured(slots: number): number {
-  return Math.max(slots, Math.min(64, 16 + 2 * slots))
-}
-
-/** Watched only where threads are ours to choose and compute on the CPU. */
-function threadsMax({ runner, config, hardware }: WorkerOptions): number | null {
-  const isWatched = config.engine.threads === 'auto' && !runner.info.simulated && runner.info.backend === 'cpu'
-  return isWatched ? hardware.cpus : null
-}
-
-function measurementKey({ runner, config, hardware }: WorkerOptions): string {
-  const { library, backend, cpu, kvCacheType, kvLayout, slots } = runner.info
-  const threads = config.engine.threads === 'auto' ? hardware.cpus : config.engine.threads
-  const rows = rowsMeasured(slots)
-  return JSON.stringify([config.modelSha256, library, backend, cpu, threads, kvCacheType, kvLayout, slots, rows])
 }
