@@ -31,6 +31,11 @@ export const Sampling = z.object({
   logitBias: z.array(z.tuple([z.int().nonnegative(), z.number().min(-100).max(100)])).max(limits.request.logitBiasMax),
   /** The router draws one where the client gives none, so that a retry or resume elsewhere continues the same text. */
   seed: z.int().min(0).max(0xff_ff_ff_ff),
+  /**
+   * The client named none: nobody can ask for this text again, so speculation may judge drafts by any rule that keeps the law. Else the
+   * text is a function of the seed, whatever is drafted.
+   */
+  seedDrawn: z.boolean().default(false),
   stop: z.array(z.string().min(1).max(limits.request.stopCharactersMax)).max(limits.request.stopsMax),
   /** Tokens to generate at most; null = up to the context's end, bounded by `limits.request.tokensDefault`. */
   maxTokens: z.int().min(1).nullable(),
@@ -64,6 +69,7 @@ export const samplingDefaults: Omit<Sampling, 'seed'> = {
   presencePenalty: 0,
   frequencyPenalty: 0,
   repetitionPenalty: 1,
+  seedDrawn: false,
   logitBias: [],
   stop: [],
   maxTokens: null,

@@ -14,7 +14,7 @@ import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
 import { advance, generatedCount, loseCells } from './core/sequence.ts'
-import { emptyTree } from './core/speculation/tokenTree.ts'
+import { emptyTree, isChain } from './core/speculation/tokenTree.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
 import type { Choice, GenerateRequest, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -23,9 +23,9 @@ import type { DecodeResult, ModelRunner } from './modelRunner.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pace } from './pace.ts'
 import type { Placement } from './placement.ts'
-import { type Drafts, type Judged, noDrafts, type Speculator } from './speculator.ts'
+import { type Candidate, type Drafts, type Judged, noDrafts, type Speculator } from './speculator.ts'
 import { batchSpan, shapeOf, type Span } from './step.ts'
-import { type Judgement, judge } from './verification.ts'
+import { drawingOf, type Judgement, Verification } from './verification.ts'
 
 export interface EngineOptions {
   readonly runner: ModelRunner
@@ -66,6 +66,7 @@ type StepResult = DecodeResult | { readonly kind: 'failed'; readonly failure: Fa
 
 export class Engine {
   readonly #o: EngineOptions
+  readonly #verification: Verification
   readonly #untold = new Set<Job>()
   readonly #idleWaiters: (() => void)[] = []
   #inStep: readonly Span[] | null = null
@@ -76,6 +77,8 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#o = options
+    const { runner, meter } = options
+    this.#verification = new Verification({ vocabularySize: runner.info.vocabularySize, meter })
   }
 
   submit(request: GenerateRequest): void {
@@ -192,14 +195,7 @@ export class Engine {
     const running = plans.filter(({ count, samples }) => count === 1 && samples)
     const choices = running.map(({ slot }) => jobs.choiceIn(slot)).filter(({ job }) => job.end === null)
     const tokens = plans.reduce((sum, { count }) => sum + count, 0)
-    const candidates = choices.map(({ sequence, job }) => ({
-      key: sequence.number,
-      tokens: sequence.tokens,
-      room: Math.min(
-        runner.info.contextTokensMax - sequence.tokens.length,
-        job.request.tokensMax - generatedCount(sequence) - 1,
-      ),
-    }))
+    const candidates = choices.map((choice) => candidateOf(choice, runner.info.contextTokensMax))
     return speculator.draft(candidates, {
       promptTokens: tokens - running.length,
       rowsMax: runner.batchTokensMax - tokens,
@@ -280,9 +276,8 @@ export class Engine {
     }
     advance(choice.sequence, span.count)
     if (!span.samples) return null
-    const judgement = judge(span, (node) => runner.logits(firstRow + 1 + node))
-    // Cells of drafts that were not accepted; the row after the last accepted one has no cell yet.
-    if (draft.tokens.length > 0) runner.truncate(slot, choice.sequence.computed)
+    const judgement = this.#verification.judge(span, (node) => runner.logits(firstRow + 1 + node))
+    if (draft.tokens.length > 0) this.#keepAccepted(span, judgement)
     if (judgement.failure !== null) {
       choice.job.end = { kind: 'failed', failure: judgement.failure }
       return null
@@ -291,6 +286,13 @@ export class Engine {
     choice.job.acceptedTokens += judgement.accepted
     this.#gained(choice, judgement.gained)
     return judgement
+  }
+
+  /** The token after the last accepted draft has no cell yet, and where the sequence ended with a draft that one needs none. */
+  #keepAccepted({ choice, slot, draft, position, count }: Span, { path }: Judgement): void {
+    const { computed } = choice.sequence
+    if (isChain(draft)) this.#o.runner.truncate(slot, computed)
+    else this.#o.runner.keepPath(slot, path.slice(0, computed - position - count))
   }
 
   #gained(choice: Choice, tokens: number): void {
@@ -356,4 +358,10 @@ export class Engine {
     meter.ended(job, now)
     job[Symbol.dispose]()
   }
+}
+
+function candidateOf(choice: Choice, contextTokensMax: number): Candidate {
+  const { sequence, job } = choice
+  const room = Math.min(contextTokensMax - sequence.tokens.length, job.request.tokensMax - generatedCount(sequence) - 1)
+  return { key: sequence.number, tokens: sequence.tokens, room, drawing: drawingOf(choice) }
 }

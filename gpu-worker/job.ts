@@ -10,7 +10,7 @@ import type { Failure } from '#contracts/failure.ts'
 import type { DispatchId, RouterId, TenantId } from '#contracts/ids.ts'
 import type { Cancel, ChoiceDelta, FinishReason, Outcome, TokenLogprob, Usage } from '#contracts/messages.ts'
 import type { Sampling } from '#contracts/sampling.ts'
-import { createSampler, type Sampled, type Sampler } from './core/sampling/sampler.ts'
+import { createSampler, type Judge, type Sampled, type Sampler } from './core/sampling/sampler.ts'
 import { appendToken, createSequence, generatedCount, type Sequence } from './core/sequence.ts'
 import { createTextStream, type TextStream } from './core/text/textStream.ts'
 import type { GrammarMatcher, ModelRunner } from './modelRunner.ts'
@@ -143,7 +143,7 @@ export class Choice {
     this.#runner = options.runner
     this.sequence = createSequence({ number: options.number, prompt: request.prompt })
     this.#sampler = createSampler({
-      sampling: { ...request.sampling, seed: (request.sampling.seed + options.index) >>> 0 },
+      sampling: { ...request.sampling, seed: this.seed },
       vocabularySize: options.runner.info.vocabularySize,
       endTokens: options.runner.endOfGenerationTokens(),
       prompt: request.prompt,
@@ -159,12 +159,23 @@ export class Choice {
     return this.#answer
   }
 
+  /** Choice i of a request uses the seed + i. */
+  get seed(): number {
+    return (this.job.request.sampling.seed + this.index) >>> 0
+  }
+
+  /** Its law is not to be had from a row of logits alone. */
+  get hasGrammar(): boolean {
+    return this.#grammar !== undefined
+  }
+
   /** Chooses the next token from one row and keeps it. Throws `Failure` where the row cannot be sampled. */
-  choose(logits: Float32Array): number {
+  choose(logits: Float32Array, judge?: Judge): number {
     const sampled = this.#sampler.sample({
       logits,
       position: this.sequence.tokens.length,
       ...(this.#grammar === undefined ? {} : { grammar: this.#grammar }),
+      ...(judge === undefined ? {} : { judge }),
     })
     this.#sampler.accept(sampled.token)
     this.#grammar?.accept(sampled.token)

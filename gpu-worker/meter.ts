@@ -51,8 +51,9 @@ export class Meter {
     const { prefixCacheQueries, prefixCacheHits, preemptions, promptTokens, generationTokens } = this.#metrics
     const { draftRounds, draftTokens, acceptedTokens, wastedDraftSeconds, resends } = this.#metrics
     const plain = [prefixCacheQueries, prefixCacheHits, preemptions, promptTokens, generationTokens, resends]
-    for (const counter of [...plain, draftRounds, draftTokens, acceptedTokens, wastedDraftSeconds])
-      counter.inc(this.#labels, 0)
+    const { acceptanceSampled, acceptanceBest } = this.#metrics
+    const drafting = [draftRounds, draftTokens, acceptedTokens, wastedDraftSeconds, acceptanceSampled, acceptanceBest]
+    for (const counter of [...plain, ...drafting]) counter.inc(this.#labels, 0)
     for (const method of proposerMethods) this.#metrics.proposersDropped.inc({ ...this.#labels, method }, 0)
     for (const reason of ['stop', 'length', 'abort'])
       this.#metrics.requestSuccess.inc({ ...this.#labels, finished_reason: reason }, 0)
@@ -91,6 +92,12 @@ export class Meter {
     this.#metrics.acceptanceLength.observe(this.#labels, 1 + accepted)
     for (let position = 0; position < accepted; position++)
       this.#metrics.acceptedByPosition.inc({ ...this.#labels, position })
+  }
+
+  /** At one place of a draft: was a token of it accepted, and how likely would the best possible verifier have made that. */
+  sampledAcceptance(place: { readonly accepted: boolean; readonly best: number }): void {
+    this.#metrics.acceptanceSampled.inc(this.#labels, place.accepted ? 1 : 0)
+    this.#metrics.acceptanceBest.inc(this.#labels, place.best)
   }
 
   proposerDropped(method: ProposerMethod): void {

@@ -13,7 +13,7 @@ import type { WorkerRecord } from '#contracts/records.ts'
 import type { LiveSpeculation } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { faultOf, mainPath } from './core/speculation/chain.ts'
+import { chainIn, faultOf } from './core/speculation/chain.ts'
 import type {
   Ask,
   RoundOutcome,
@@ -22,8 +22,9 @@ import type {
   StepFacts,
 } from './core/speculation/controller.ts'
 import { figuresOf } from './core/speculation/figures.ts'
+import type { Processing } from './core/speculation/processedLaw.ts'
 import type { Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
-import { chainOf, type TokenTree } from './core/speculation/tokenTree.ts'
+import type { TokenTree } from './core/speculation/tokenTree.ts'
 import type { Meter } from './meter.ts'
 import type { Proposer } from './proposer.ts'
 import type { Judgement } from './verification.ts'
@@ -34,6 +35,8 @@ export interface Candidate {
   readonly tokens: readonly number[]
   /** Tokens it may gain beyond the one that every step gives: limited by its context and its `max_tokens`. */
   readonly room: number
+  /** How its drafts are to be drawn (`core/speculation/verifierChoice.ts`); null: the likeliest tokens. */
+  readonly drawing: Processing | null
 }
 
 /** What to verify behind a sequence's last token, by its key; a sequence that is not in it runs without a draft. */
@@ -236,7 +239,8 @@ export class Speculator {
       const requests = asked.map(({ key, tokensMax, depthMax, stopsEarly = false }) => {
         const candidate = candidates.get(key)
         assert(candidate !== undefined, `the controller asks for sequence ${key}, which does not run`)
-        return { key, tokens: candidate.tokens, tokensMax, depthMax, stopsEarly }
+        const { tokens, drawing } = candidate
+        return { key, tokens, tokensMax, depthMax, stopsEarly, ...(drawing === null ? {} : { drawing }) }
       })
       return this.#ask(method, requests)
     })
@@ -282,7 +286,9 @@ export class Speculator {
     const drafts = new Map<number, TokenTree>()
     let rows = 0
     for (const { key, method, tree } of proposals) {
-      const draft = chainOf(mainPath(tree, Math.min(nodes.get(key) ?? 0, rowsMax - rows)))
+      // What was drawn is verified whole: cut by what it turned out to be, it would no longer follow its laws.
+      const wanted = tree.laws === null ? (nodes.get(key) ?? 0) : tree.tokens.length
+      const draft = chainIn(tree, Math.min(wanted, rowsMax - rows))
       rows += draft.tokens.length
       this.#rounds.set(key, { method, proposed: tree.tokens.length, draft })
       if (draft.tokens.length > 0) drafts.set(key, draft)

@@ -1,14 +1,26 @@
 /**
  * Judges what was drafted for one sequence, once the rows of its step are there: which drafts become text, and what follows them.
  *
- * The verifier in use is the coupled one (`core/speculation/verifiers/oneSample.ts`): at each node the sequence chooses its token as if
- * nothing had been drafted, and goes on as long as a draft has it. So it is lossless, and the text is the same with and without drafts.
- * A row is read at most once, from the root downwards, along the accepted path alone: sampling keeps its state on the way.
+ * Two ways, both lossless. Coupled: at each node the sequence chooses its token as if nothing had been drafted, and goes on as long as a
+ * draft has it; so the text is the same with and without drafts. By laws, where the drafts are draws and the request has no seed to
+ * keep (`core/speculation/verifierChoice.ts`): the sequence takes the token that the verifier makes coincide with a draft, in the law it
+ * would have drawn from; a place without drafts is drawn as ever. Either way a row is read at most once, from the root downwards,
+ * along the accepted path alone, because sampling keeps its state on the way.
+ *
+ * Of every so many judged places one tells how near it was to the best possible (`core/speculation/bound.ts`).
  */
 import { Failure } from '#contracts/failure.ts'
+import { uniform } from './core/sampling/noise.ts'
+import type { Judge } from './core/sampling/sampler.ts'
 import { advance } from './core/sequence.ts'
-import { root } from './core/speculation/tokenTree.ts'
-import { walk } from './core/speculation/verifier.ts'
+import { optimalOf } from './core/speculation/bound.ts'
+import { type Chance, chanceFrom } from './core/speculation/chance.ts'
+import { LawReader, type Processing } from './core/speculation/processedLaw.ts'
+import { root, type TokenTree } from './core/speculation/tokenTree.ts'
+import { type Draft, walk } from './core/speculation/verifier.ts'
+import { drawingFor, verifierOfDraws } from './core/speculation/verifierChoice.ts'
+import type { Choice } from './job.ts'
+import type { Meter } from './meter.ts'
 import type { Span } from './step.ts'
 
 /** The logits after a node of the draft; `root`: after the sequence's own last token. */
@@ -28,25 +40,101 @@ export interface Judgement {
 
 /** Stands for the token of a sequence that has none: no draft equals it. */
 const noToken = -1
+/** One judged place in so many is measured against the best possible: a millisecond where a law has to be read for it. */
+const placesPerSample = 64
+/** Keeps a verifier's chance apart from the noise that the same request's other tokens are drawn with. */
+const chanceSeed = 0x3c6e_f372
 
-export function judge({ choice, draft }: Pick<Span, 'choice' | 'draft'>, rowAfter: RowAfter): Judgement {
-  let gained = 0
-  let judged = 0
-  let failure: Failure | null = null
-  const { path } = walk(draft, (node, children) => {
-    // It ended with the draft that was just accepted: nobody reads that token's row, and it needs no cell.
-    if (choice.finish !== null) return noToken
-    if (node !== root) advance(choice.sequence, 1)
-    try {
-      const token = choice.choose(rowAfter(node))
-      gained += 1
-      if (children.length > 0) judged += 1
-      return token
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      failure = error
-      return noToken
+export class Verification {
+  readonly #vocabularySize: number
+  readonly #meter: Pick<Meter, 'sampledAcceptance'>
+  #reader: LawReader | null = null
+  #places = 0
+
+  constructor(options: { readonly vocabularySize: number; readonly meter: Pick<Meter, 'sampledAcceptance'> }) {
+    this.#vocabularySize = options.vocabularySize
+    this.#meter = options.meter
+  }
+
+  judge({ choice, draft }: Pick<Span, 'choice' | 'draft'>, rowAfter: RowAfter): Judgement {
+    const drawing = draft.laws === null ? null : drawingOf(choice)
+    let gained = 0
+    let judged = 0
+    let failure: Failure | null = null
+    const { path } = walk(draft, (node, children) => {
+      // It ended with the draft that was just accepted: nobody reads that token's row, and it needs no cell.
+      if (choice.finish !== null) return noToken
+      if (node !== root) advance(choice.sequence, 1)
+      try {
+        const row = rowAfter(node)
+        const token =
+          children.length === 0 ? choice.choose(row) : this.#judgeAt({ choice, draft, drawing, children, row })
+        gained += 1
+        if (children.length > 0) judged += 1
+        return token
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error
+        failure = error
+        return noToken
+      }
+    })
+    return { path, gained, accepted: path.length, judged, failure }
+  }
+
+  #judgeAt({ choice, draft, drawing, children, row }: Place): number {
+    this.#places += 1
+    const isSampled = this.#places % placesPerSample === 1 && !choice.hasGrammar
+    if (drawing === null && !isSampled) return choice.choose(row)
+    let best: number | null = null
+    const judge: Judge = (logits) => {
+      const target = this.#laws.look(logits, drawing ?? choice.job.request.sampling)
+      if (isSampled)
+        best = optimalOf(
+          target,
+          children.map((child) => siblingOf(draft, child)),
+        )
+      const [first, ...others] = drawing === null ? [] : children.flatMap((child) => drawOf(draft, child) ?? [])
+      return first === undefined ? null : verifierOfDraws.judge(target, [first, ...others], chanceAt(choice))
     }
-  })
-  return { path, gained, accepted: path.length, judged, failure }
+    const token = choice.choose(row, judge)
+    const accepted = children.some((child) => draft.tokens[child] === token)
+    if (best !== null) this.#meter.sampledAcceptance({ accepted, best })
+    return token
+  }
+
+  /** Made when first needed: scratch memory for a whole vocabulary. */
+  get #laws(): LawReader {
+    return (this.#reader ??= new LawReader(this.#vocabularySize))
+  }
+}
+
+/** How drafts for this sequence are to be drawn; null: they are to be the likeliest tokens. */
+export function drawingOf(choice: Choice): Processing | null {
+  return drawingFor(choice.job.request.sampling, choice)
+}
+
+/** A node with drafts, and its row. */
+interface Place {
+  readonly choice: Choice
+  readonly draft: TokenTree
+  readonly drawing: Processing | null
+  readonly children: readonly number[]
+  readonly row: Float32Array
+}
+
+const siblingOf = (draft: TokenTree, node: number) => ({
+  token: draft.tokens[node] ?? noToken,
+  law: draft.laws?.[node] ?? null,
+})
+
+function drawOf(draft: TokenTree, node: number): Draft | null {
+  const { token, law } = siblingOf(draft, node)
+  return law === null ? null : { token, law }
+}
+
+/** Of the token that is about to be chosen: each position is judged once, so no draw of it is used twice. */
+function chanceAt({ seed, sequence }: Choice): Chance {
+  const position = sequence.tokens.length
+  let lane = 0
+  return chanceFrom(() => uniform(seed ^ chanceSeed, position, lane++))
 }

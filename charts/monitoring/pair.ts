@@ -6,6 +6,8 @@ import { gauge, increase, mean, observationsPerSecond, perSecond, quantile } fro
 const where = scope.worker
 const accepted = perSecond(worker.acceptedTokens, { where, window, by: ['model_name'] })
 const drafted = perSecond(worker.draftTokens, { where, window, by: ['model_name'] })
+const sampled = perSecond(worker.acceptanceSampled, { where, window, by: ['model_name'] })
+const best = perSecond(worker.acceptanceBest, { where, window, by: ['model_name'] })
 const rounds = perSecond(worker.draftRounds, { where, window, by: ['model_name'] })
 
 const speculation: readonly PanelOptions[] = [
@@ -26,6 +28,13 @@ const speculation: readonly PanelOptions[] = [
         legend: '{{model_name}} p95',
       },
     ],
+  },
+  {
+    title: 'Acceptance against the best possible',
+    description:
+      'Measured / α*, over a sample of judged places: 1 where no verifier could have accepted more of the same drafts. Scatters around it.',
+    unit: 'percentunit',
+    lines: [{ query: `${sampled} / (${best} > 0)`, legend: '{{model_name}}' }],
   },
   {
     title: 'Accepted by position',

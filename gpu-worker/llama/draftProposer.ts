@@ -1,5 +1,6 @@
 /**
- * A small model of its own that proposes greedy chains: one decode per draft position over all sequences that draft.
+ * A small model of its own that proposes tokens, the likeliest ones or draws: one decode per draft position, or layer of a tree, over all
+ * sequences that draft.
  *
  * Owns model and context; both live until `close`. Follows the target lazily (`draftCells.ts`), a bounded number of tokens per step,
  * so that a long prompt does not hold the running streams up: until it has caught up, a sequence has no draft. Any fault of the native
@@ -8,17 +9,20 @@
 import { Failure } from '#contracts/failure.ts'
 import type { Log } from '#runtime/log.ts'
 import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
-import type { Proposer } from '../proposer.ts'
-import { confidenceRule, type DraftState, startOfDraft, type StopRule } from '../core/speculation/stopping/stopRule.ts'
-import { chainOf } from '../core/speculation/tokenTree.ts'
+import { confidenceRule, type StopRule } from '../core/speculation/stopping/stopRule.ts'
+import { emptyTree } from '../core/speculation/tokenTree.ts'
 import { type TokenMeanings, vocabularyFault } from '../draftVocabulary.ts'
 import type { BatchSpan, ModelRunner } from '../modelRunner.ts'
+import type { Proposer } from '../proposer.ts'
 import { DraftCells, type DraftPlace, keptCells } from './draftCells.ts'
+import { ChainDrafting, type Drafting } from './draftChain.ts'
+import { DraftLaws } from './draftLaws.ts'
+import { TreeDrafting } from './draftTree.ts'
 import { loadLibrary } from './library.ts'
 import { NativeContext } from './nativeContext.ts'
 import { NativeModel } from './nativeModel.ts'
 import type { Backend, Host } from './packages.ts'
-import { draftTokenOf, mostLikely } from './mostLikely.ts'
+import { SpareSequences, spareCells, sparesOf } from './spareSequences.ts'
 import { Vocabulary } from './vocabulary.ts'
 
 export interface DraftOptions {
@@ -60,14 +64,14 @@ export async function openDraft(options: DraftOptions): Promise<OpenedDraft> {
       return { kind: 'vocabulary-mismatch', fault }
     }
     const { slots, contextTokensMax, kvLayout } = options.target.info
-    const cellsMax = slots * contextTokensMax
+    const cellsMax = slots * contextTokensMax + spareCells(options.target.info)
     const roomFault = options.roomFault?.(cellsMax * model.bytesPerToken('f16')) ?? null
     if (roomFault !== null) {
       model[Symbol.dispose]()
       return { kind: 'no-room', fault: roomFault }
     }
     const context = await NativeContext.open(model, {
-      sequences: slots,
+      sequences: slots + sparesOf(options.target.info),
       cellsMax,
       kvType: 'f16',
       kvLayout,
@@ -92,19 +96,6 @@ function meaningsOf(target: ModelRunner): TokenMeanings {
   }
 }
 
-/** One sequence in one round. */
-interface Drafting {
-  readonly place: DraftPlace
-  readonly lengthMax: number
-  readonly tokens: number[]
-  readonly confidence: number[]
-  /** What the rule makes of it so far. */
-  state: DraftState
-  readonly stopsEarly: boolean
-  /** Nothing follows what it has. */
-  isOver: boolean
-}
-
 class DraftProposer implements Proposer {
   readonly method = 'draft'
   readonly #model: NativeModel
@@ -112,7 +103,9 @@ class DraftProposer implements Proposer {
   readonly #vocabulary: Vocabulary
   readonly #target: ModelRunner
   readonly #rule: StopRule
+  readonly #laws: DraftLaws
   readonly #cells: DraftCells
+  readonly #forks: SpareSequences
 
   constructor(
     model: NativeModel,
@@ -120,21 +113,24 @@ class DraftProposer implements Proposer {
     vocabulary: Vocabulary,
     { target, rule }: Pick<DraftOptions, 'target' | 'rule'>,
   ) {
+    const { slots, vocabularySize } = target.info
     this.#model = model
     this.#context = context
     this.#vocabulary = vocabulary
     this.#target = target
     this.#rule = rule ?? confidenceRule()
-    this.#cells = new DraftCells(target.info.slots)
+    this.#laws = new DraftLaws(Math.min(vocabularySize, vocabulary.size))
+    this.#cells = new DraftCells(slots)
+    this.#forks = new SpareSequences(context, { first: slots, count: sparesOf(target.info) })
   }
 
   async propose(requests: readonly ProposalRequest[]): Promise<Proposal[]> {
     this.#context.threads = this.#target.threads
-    const drafting = await this.#catchUp(requests)
-    for (let running = ready(drafting); running.length > 0; running = ready(running)) await this.#extend(running)
+    const drafts = await this.#catchUp(requests)
+    while (await this.#extend([...drafts.values()])) continue
     return requests.map(({ key }) => {
-      const { tokens, confidence } = drafting.get(key) ?? { tokens: [], confidence: [] }
-      return { key, method: this.method, tree: chainOf(tokens), confidence }
+      const { tree, confidence } = drafts.get(key)?.finish() ?? { tree: emptyTree, confidence: [] }
+      return { key, method: this.method, tree, confidence }
     })
   }
 
@@ -148,11 +144,10 @@ class DraftProposer implements Proposer {
     this.#model[Symbol.dispose]()
   }
 
-  /** Computes what the draft has not seen; sequences that have it all then have their first draft token. */
+  /** Computes what the draft has not seen; sequences that have it all then begin to draft. */
   async #catchUp(requests: readonly ProposalRequest[]): Promise<Map<number, Drafting>> {
-    const drafting = new Map<number, Drafting>()
     const spans: BatchSpan[] = []
-    const rows: Drafting[] = []
+    const ready: { readonly place: DraftPlace; readonly request: ProposalRequest }[] = []
     let room = Math.max(catchUpTokensMax, requests.length)
     for (const { place, request } of this.#placed(requests)) {
       const kept = this.#rewind(place, request.tokens)
@@ -162,15 +157,37 @@ class DraftProposer implements Proposer {
       const isCaughtUp = kept + missing.length === request.tokens.length
       spans.push({ slot: place.sequence, position: kept, tokens: missing, logitsForLast: isCaughtUp ? 1 : 0 })
       place.tokens.push(...missing)
-      if (!isCaughtUp) continue
-      const lengthMax = Math.min(request.tokensMax, request.depthMax)
-      const { stopsEarly = false } = request
-      const one = { place, lengthMax, tokens: [], confidence: [], state: startOfDraft, stopsEarly, isOver: false }
-      rows.push(one)
-      drafting.set(request.key, one)
+      if (isCaughtUp) ready.push({ place, request })
     }
-    if (spans.length > 0) await this.#decode(spans, rows)
-    return drafting
+    if (spans.length > 0) await this.#decode(spans)
+    const trees = ready.filter(({ request }) => this.#isTree(request)).length
+    return new Map(
+      ready.map(({ place, request }, row) => {
+        const drafting = this.#begin(place, request, Math.floor(this.#forks.count / Math.max(1, trees)))
+        drafting.take([this.#row(row)])
+        return [request.key, drafting]
+      }),
+    )
+  }
+
+  #isTree({ tokensMax, depthMax }: ProposalRequest): boolean {
+    return depthMax < tokensMax && this.#forks.count > 0
+  }
+
+  #begin(place: DraftPlace, request: ProposalRequest, pathsMax: number): Drafting {
+    const options = {
+      place,
+      request,
+      laws: this.#laws,
+      rule: this.#rule,
+      meanings: {
+        vocabularySize: this.#target.info.vocabularySize,
+        isEndOfGeneration: (token: number) => this.#vocabulary.isEndOfGeneration(token),
+      },
+    }
+    return this.#isTree(request)
+      ? new TreeDrafting({ ...options, forks: this.#forks, pathsMax })
+      : new ChainDrafting(options)
   }
 
   /** Those that have a place, in the order of their ids, as a batch must be. */
@@ -190,38 +207,25 @@ class DraftProposer implements Proposer {
     return kept
   }
 
-  /** One more token for each. */
-  #extend(running: readonly Drafting[]): Promise<void> {
-    const spans = running.map(({ place, tokens }) => {
-      const last = tokens.slice(-1)
-      const span = { slot: place.sequence, position: place.tokens.length, tokens: last, logitsForLast: 1 }
-      place.tokens.push(...last)
-      return span
-    })
-    return this.#decode(spans, running)
+  /** One more token for each chain and one more layer for each tree, in one batch; false where all are complete. */
+  async #extend(drafts: readonly Drafting[]): Promise<boolean> {
+    const wanted = drafts
+      .map((drafting) => ({ drafting, spans: drafting.next() }))
+      .filter(({ spans }) => spans.length > 0)
+    if (wanted.length === 0) return false
+    await this.#decode(wanted.flatMap(({ spans }) => spans))
+    let row = 0
+    for (const { drafting, spans } of wanted) drafting.take(spans.map(() => this.#row(row++)))
+    return true
   }
 
-  async #decode(spans: readonly BatchSpan[], rows: readonly Drafting[]): Promise<void> {
+  async #decode(spans: readonly BatchSpan[]): Promise<void> {
     const outcome = await this.#context.decode(spans, { isBrief: false })
     if (outcome !== 'decoded')
       throw new Failure('engine-fault', `a step of the draft model was not decoded: ${outcome}`)
-    for (const [row, drafting] of rows.entries()) {
-      const best = mostLikely(this.#context.logits(row, this.#vocabulary.size))
-      const { token } = best
-      // Padding beyond the target's vocabulary is nobody's token.
-      drafting.isOver = token >= this.#target.info.vocabularySize || this.#vocabulary.isEndOfGeneration(token)
-      if (token >= this.#target.info.vocabularySize) continue
-      const drafted = draftTokenOf(best)
-      drafting.tokens.push(token)
-      drafting.confidence.push(this.#rule.chance(drafting.state, drafted))
-      drafting.state = this.#rule.next(drafting.state, drafted)
-      drafting.isOver ||= drafting.stopsEarly && this.#rule.shouldStop(drafting.state)
-    }
   }
-}
 
-/** Those that have a token and want more. */
-function ready(drafting: Map<number, Drafting> | readonly Drafting[]): Drafting[] {
-  const all = drafting instanceof Map ? [...drafting.values()] : drafting
-  return all.filter(({ tokens, lengthMax, isOver }) => !isOver && tokens.length > 0 && tokens.length < lengthMax)
+  #row(row: number): Float32Array {
+    return this.#context.logits(row, this.#vocabulary.size)
+  }
 }

@@ -1,5 +1,6 @@
 /** The most likely token of a row of logits, and what the row's law is like. A row that holds no number is a fault of the model. Pure. */
 import { Failure } from '#contracts/failure.ts'
+import { type Law, probabilityOf } from '../core/speculation/law.ts'
 import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
 
 export interface MostLikely {
@@ -50,4 +51,15 @@ export function mostLikely(logits: Float32Array): MostLikely {
 /** What a stop rule is told of it. */
 export function draftTokenOf({ probability, margin, entropy }: MostLikely): DraftToken {
   return { chance: probability, law: { chanceMax: probability, entropy, margin } }
+}
+
+/** What a stop rule is told of a token that was drawn. */
+export function drawnTokenOf(law: Law, token: number): DraftToken {
+  let [most, second, entropy] = [0, 0, 0]
+  for (const weight of law.weights) {
+    if (weight > most) [most, second] = [weight, most]
+    else if (weight > second) second = weight
+    entropy -= weight * Math.log(weight)
+  }
+  return { chance: probabilityOf(law, token), law: { chanceMax: most, entropy, margin: most - second } }
 }

@@ -21,6 +21,9 @@ const JsonSchemaFormat = z.object({
   }),
 })
 
+/** What may keep the requests of one client together (`core/sessionKey.ts`). */
+export const sessionFields = { user: z.string().optional(), prompt_cache_key: z.string().optional() }
+
 export const samplingFields = {
   model: z.string().min(1).max(256),
   max_tokens: z.int().min(1).optional(),
@@ -46,7 +49,7 @@ export const samplingFields = {
       { error: 'must be an object with type "text", "json_object" or "json_schema"' },
     )
     .optional(),
-  user: z.string().optional(),
+  ...sessionFields,
 }
 
 const SamplingFields = z.object(samplingFields)
@@ -74,6 +77,7 @@ export function samplingOf(
     logitBias: body.logit_bias ? logitBiasOf(body.logit_bias) : samplingDefaults.logitBias,
     // OpenAI's seed is 64 bits wide and may be negative; ours has 32.
     seed: body.seed === undefined ? own.seed : body.seed >>> 0,
+    seedDrawn: body.seed === undefined,
     stop: typeof stops === 'string' ? [stops] : stops,
     maxTokens,
     minTokens: body.min_tokens ?? samplingDefaults.minTokens,

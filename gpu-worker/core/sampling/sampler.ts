@@ -37,7 +37,15 @@ export interface SampleRequest {
   readonly position: number
   /** In the state before the token to choose. The sampler asks it but never advances it: the caller does, with `accept`. */
   readonly grammar?: GrammarMatcher
+  /**
+   * Asked instead of the noise, of the row as the draw would see it: a verifier that judges drafts by the law of that row. null: the
+   * noise after all. Never asked where there is a grammar, whose law would cost a mask.
+   */
+  readonly judge?: Judge
 }
+
+/** Must leave the row as it is. */
+export type Judge = (logits: Float32Array) => number | null
 
 export interface Sampled {
   readonly token: number
@@ -66,13 +74,14 @@ export function createSampler(options: SamplerOptions): Sampler {
   }
   for (const token of options.generated ?? []) accept(token)
   return {
-    sample({ logits, position, grammar }) {
+    sample({ logits, position, grammar, judge }) {
       logprobs?.read(logits)
       penalties.apply(logits)
       if (sampling.ignoreEos || generatedCount < sampling.minTokens) {
         for (const token of endTokens) logits[token] = Number.NEGATIVE_INFINITY
       }
-      const token = choice.draw({ logits, position, grammar })
+      const judged = grammar === undefined && judge !== undefined ? judge(logits) : null
+      const token = judged ?? choice.draw({ logits, position, grammar })
       return logprobs === null ? { token } : { token, logprobs: logprobs.of(token) }
     },
     accept,

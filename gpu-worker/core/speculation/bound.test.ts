@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createRandom } from '#test/simulate/random.ts'
-import { greedyAcceptance, optimalWithoutReplacement, optimalWithReplacement } from './bound.ts'
-import { type Law, lawOf, overlap, pointLaw, probabilityOf } from './law.ts'
+import { greedyAcceptance, optimalOf, optimalWithoutReplacement, optimalWithReplacement } from './bound.ts'
+import { type Law, lawOf, overlap, pointLaw, probabilityOf, without } from './law.ts'
 import { generatedLaws } from './models.fixture.ts'
 
 // The shared example of the notes: a target, a draft, two drafts.
@@ -105,3 +105,30 @@ function allInside(q: Law, tokens: readonly number[], drafts: number): number {
     return sum + chance * allInside(rest, others, drafts - 1)
   }, 0)
 }
+
+describe('the bound of given siblings follows from how they came about', () => {
+  const rest = without(q, 2) ?? q
+  test('one draw', () => expect(optimalOf(p, [{ token: 0, law: q }])).toBeCloseTo(0.7, 14))
+  test('two, put back', () => {
+    const siblings = [2, 2].map((token) => ({ token, law: q }))
+    expect(optimalOf(p, siblings)).toBeCloseTo(0.86, 14)
+  })
+  test('two distinct ones', () => {
+    const siblings = [
+      { token: 2, law: q },
+      { token: 1, law: rest },
+    ]
+    expect(optimalOf(p, siblings)).toBeCloseTo(69 / 70, 14)
+  })
+  test('the best and a draw from the rest', () => {
+    const siblings = [
+      { token: 2, law: pointLaw(2) },
+      { token: 0, law: rest },
+    ]
+    expect(optimalOf(p, siblings)).toBeCloseTo(0.9, 14)
+  })
+  test('tokens that nobody drew', () => {
+    const siblings = [2, 1].map((token) => ({ token, law: null }))
+    expect(optimalOf(p, siblings)).toBeCloseTo(0.5, 14)
+  })
+})

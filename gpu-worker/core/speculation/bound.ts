@@ -40,6 +40,25 @@ export function greedyAcceptance(p: Law, q: Law, drafts: number): number {
   )
 }
 
+/**
+ * Of these siblings, by how they came about, which their laws tell: one draw, draws put back or not, the best tokens and a draw. Those
+ * that nobody drew cannot be made to coincide with anything: the target's own probability of them is all there is.
+ */
+export function optimalOf(p: Law, siblings: readonly { readonly token: number; readonly law: Law | null }[]): number {
+  const laws = siblings.flatMap(({ law }) => law ?? [])
+  const [first, second] = laws
+  const last = laws.at(-1)
+  const massOf = (tokens: readonly number[]) => [...new Set(tokens)].reduce((sum, x) => sum + probabilityOf(p, x), 0)
+  const tokens = siblings.map(({ token }) => token)
+  if (first === undefined || last === undefined || laws.length < siblings.length) return massOf(tokens)
+  if (second === undefined) return overlap(p, first)
+  if (laws.slice(0, -1).every((law) => law.tokens.length === 1)) return massOf(tokens.slice(0, -1)) + overlap(p, last)
+  const isPutBack = probabilityOf(second, tokens[0] ?? -1) > 0
+  return isPutBack
+    ? optimalWithReplacement(p, first, siblings.length)
+    : optimalWithoutReplacement(p, first, siblings.length)
+}
+
 /** The closed form divides by 1 - q: beyond this it loses the digits that a bound needs. */
 const sureMin = 0.999
 

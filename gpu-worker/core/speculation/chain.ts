@@ -2,6 +2,7 @@
  * What the engine makes of a proposal before it verifies it: is it what was asked for at all, and which chain of it is verified
  * where trees cannot be. Pure.
  */
+import { probabilityOf } from './law.ts'
 import type { Proposal, ProposalRequest, ProposerMethod } from './proposer.ts'
 import { root, type TokenTree } from './tokenTree.ts'
 
@@ -16,6 +17,18 @@ export function mainPath(tree: TokenTree, nodes: number): number[] {
     end = i
   }
   return path
+}
+
+/** That path as a chain, with the laws of its draws: siblings that are left out were drawn after the first, which does not depend on them. */
+export function chainIn(tree: TokenTree, nodes: number): TokenTree {
+  const path: number[] = []
+  for (let i = 0; i < Math.min(nodes, tree.tokens.length); i++)
+    if (tree.parents[i] === (path.at(-1) ?? root)) path.push(i)
+  return {
+    tokens: path.map((node) => tree.tokens[node] ?? 0),
+    parents: path.map((_, i) => i - 1),
+    laws: tree.laws === null ? null : path.flatMap((node) => tree.laws?.[node] ?? []),
+  }
 }
 
 /** Why these proposals are no answer to these requests; null where they are one. */
@@ -46,6 +59,20 @@ function faultOfOne(
   const isToken = (token: number) => Number.isInteger(token) && token >= 0 && token < vocabularySize
   const stranger = tokens.find((token) => !isToken(token))
   if (stranger !== undefined) return `token ${stranger} of a vocabulary of ${vocabularySize}`
+  const fault = faultOfLaws(tree)
+  if (fault !== null) return fault
   const isParent = (parent: number, i: number) => Number.isInteger(parent) && parent >= root && parent < i
   return parents.every(isParent) ? null : 'a node stands before its parent'
+}
+
+/** Draws are judged by the laws that they name, so these must be laws, and the tokens must be possible in them. */
+function faultOfLaws({ tokens, laws }: TokenTree): string | null {
+  if (laws === null) return null
+  if (laws.length !== tokens.length) return `${tokens.length} draws of ${laws.length} laws`
+  for (const [i, law] of laws.entries()) {
+    const total = law.weights.reduce((sum, weight) => sum + weight, 0)
+    if (!(Math.abs(total - 1) < 1e-6 && law.weights.every((weight) => weight >= 0))) return `draw ${i} names no law`
+    if (!(probabilityOf(law, tokens[i] ?? -1) > 0)) return `draw ${i} is impossible in its law`
+  }
+  return null
 }

@@ -13,6 +13,8 @@ export interface Law {
   readonly weights: Float64Array
   /** Of large laws: the sums of 64 weights each, so that a draw looks at blocks before it looks at tokens. */
   readonly blocks?: Float64Array
+  /** Of laws that are written out only where somebody walks through them (`LawReader.look`): one probability without that. */
+  readonly at?: (token: number) => number
 }
 
 export const blockWeights = 64
@@ -55,6 +57,7 @@ function sumsOfBlocks(weights: Float64Array): Float64Array {
 }
 
 export function probabilityOf(law: Law, token: number): number {
+  if (law.at !== undefined) return law.at(token)
   const place = placeOf(law.tokens, token)
   return place < 0 ? 0 : (law.weights[place] ?? 0)
 }

@@ -7,6 +7,7 @@
  * thousands, the masses are binned by logit and only the bin that holds the border is ranked. Scratch memory is reused: one reader
  * serves any number of rows, one at a time.
  */
+import { Failure } from '#contracts/failure.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import { decay64, decayScale } from '../sampling/exponential.ts'
 import { Leaders } from '../sampling/leaders.ts'
@@ -23,6 +24,8 @@ export interface Processing extends Pick<Sampling, 'temperature' | 'topK' | 'min
 
 /** Below this the law is the greedy one to within every rounding, and 1 / temperature would overflow. */
 const temperatureMin = 1e-6
+/** Block maxima further below the best than this need no more than a bound (`Row.read`). */
+const depthNats = 10
 /** `decay64` reaches 40 nats; beyond that a token has no mass. */
 const binsMax = 40 * decayScale
 
@@ -43,10 +46,10 @@ export class LawReader {
     this.#masses = new Float64Array(vocabularySize)
   }
 
-  /** Throws `Failure('engine-fault')` where a logit is no number. */
+  /** Throws `Failure('engine-fault')` where a logit is no number, or no token is possible. */
   read(logits: Float32Array, { temperature, topK, minP, topP, tokensMax = this.#size }: Processing): Law {
     const row = this.#row
-    row.read(logits, Number.POSITIVE_INFINITY)
+    this.#readRow(logits, Number.POSITIVE_INFINITY)
     if (temperature < temperatureMin) return pointLaw(row.best)
     const sharpness = 1 / temperature
     const logitMin = minP > 0 ? row.logitMax + Math.log(minP) / sharpness : Number.NEGATIVE_INFINITY
@@ -56,6 +59,31 @@ export class LawReader {
     const count = this.#weigh(measure)
     if (topP < 1) return this.#lawUpTo(this.#lastInside(topP, measure))
     return count === this.#size ? normalised(this.#everyToken, this.#masses.slice()) : this.#lawUpTo(endOfRanking)
+  }
+
+  /**
+   * The same law for a judge, who asks for few probabilities and seldom draws: where nothing is truncated by rank it is written out only
+   * for a draw. Valid until the row changes or this reader reads another one.
+   */
+  look(logits: Float32Array, processing: Processing): Law {
+    const { temperature, topK, minP, topP, tokensMax = this.#size } = processing
+    const isRanked = topP < 1 || (topK > 0 && topK < this.#size) || tokensMax < this.#size
+    if (temperature < temperatureMin || isRanked) return this.read(logits, processing)
+    const row = this.#row
+    const sharpness = 1 / temperature
+    this.#readRow(logits, depthNats * temperature)
+    const logitMin = minP > 0 ? row.logitMax + Math.log(minP) * temperature : Number.NEGATIVE_INFINITY
+    const measure = { reference: row.logitMax, sharpness, logitMin }
+    return new UnwrittenLaw(row.logits, {
+      measure,
+      total: row.massTotal(measure),
+      write: () => this.read(logits, processing),
+    })
+  }
+
+  #readRow(logits: Float32Array, depth: number): void {
+    this.#row.read(logits, depth)
+    if (this.#row.best < 0) throw new Failure('engine-fault', 'no token is possible: every logit is -Infinity')
   }
 
   /** Of the first tokens of the ranking: for top_k, and for drafts that are cut to their head. */
@@ -150,6 +178,41 @@ export class LawReader {
       count += 1
     }
     return normalised(tokens.slice(0, count), weights.slice(0, count))
+  }
+}
+
+const nothing = new Float64Array(0)
+
+/** A law by its normaliser alone, until somebody needs all of it. */
+class UnwrittenLaw implements Law {
+  readonly #write: () => Law
+  #written: Law | null = null
+  readonly at: (token: number) => number
+
+  constructor(logits: Float32Array, known: { measure: Measure; total: number; write: () => Law }) {
+    const { reference, sharpness, logitMin } = known.measure
+    const factor = sharpness * decayScale
+    this.#write = known.write
+    this.at = (token) => {
+      const logit = logits[token] ?? Number.NEGATIVE_INFINITY
+      return logit < logitMin ? 0 : decay64((reference - logit) * factor) / known.total
+    }
+  }
+
+  get tokens(): Int32Array {
+    return this.#whole.tokens
+  }
+
+  get weights(): Float64Array {
+    return this.#whole.weights
+  }
+
+  get blocks(): Float64Array {
+    return this.#whole.blocks ?? nothing
+  }
+
+  get #whole(): Law {
+    return (this.#written ??= this.#write())
   }
 }
 

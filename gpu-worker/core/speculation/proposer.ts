@@ -6,6 +6,7 @@
  * learns from one sequence never reaches another: tenants share a worker. It never sees the target's logits or noise, which is what
  * keeps every verifier lossless.
  */
+import type { Processing } from './processedLaw.ts'
 import type { TokenTree } from './tokenTree.ts'
 
 export const proposerMethods = ['draft', 'ngram', 'trigram', 'simulated'] as const
@@ -25,6 +26,11 @@ export interface ProposalRequest {
   readonly depthMax: number
   /** Whoever computes one token after the other ends where its stop rule finds the next one not worth it. */
   readonly stopsEarly?: boolean
+  /**
+   * Tokens may be drawn from the proposer's own law, processed like this, and the tree then names those laws: the request has no seed to
+   * keep, and draws are accepted more often than the best tokens. Absent: tokens are to be the likeliest ones. Who has no law passes it over.
+   */
+  readonly drawing?: Processing
 }
 
 export interface Proposal {

@@ -8,6 +8,9 @@
 import type { Chance } from './chance.ts'
 import { type Law, placeOf, probabilityOf } from './law.ts'
 
+/** More than what sums of a vocabulary's probabilities are wrong by. */
+const roundingMax = 1e-9
+
 export class Remainder {
   readonly #target: Law
   readonly #tokens: Int32Array
@@ -29,8 +32,9 @@ export class Remainder {
       inside += p
       if (p > 0) covered += 1
     }
-    // Counted, not subtracted: a lump of 1e-17 that is nothing but rounding must not be drawn from.
-    this.#outside = covered === target.tokens.length ? 0 : Math.max(0, 1 - inside)
+    // Where it is small it is counted, not subtracted: a lump of 1e-17 that is nothing but rounding must not be drawn from.
+    const outside = Math.max(0, 1 - inside)
+    this.#outside = outside > roundingMax || covered < target.tokens.length ? outside : 0
     this.#inside = inside
   }
 

@@ -56,11 +56,17 @@ export interface Draft {
 /** One token of law `target`. `drafts` is never empty. */
 export type Judge = (target: Law, drafts: readonly [Draft, ...Draft[]], chance: Chance) => number
 
+/** One that has a rule for a single node, so that whoever walks a tree with state of its own can ask it there. */
+export interface NodeVerifier extends Verifier {
+  readonly judge: Judge
+}
+
 /** A verifier from its rule at one node. */
-export function verifierOf(name: string, needs: TreeNeeds, judge: Judge): Verifier {
+export function verifierOf(name: string, needs: TreeNeeds, judge: Judge): NodeVerifier {
   return {
     name,
     needs,
+    judge,
     verify: (round) =>
       walk(round.tree, (node, children) => {
         const target = round.targetLaw(node)

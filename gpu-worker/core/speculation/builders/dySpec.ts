@@ -56,13 +56,16 @@ export function* growGreedily({ picking, nodesMax, depthMax = nodesMax }: Greedy
 export interface ThresholdOptions extends GreedyOptions {
   /** t: places of at least this value get a node; about 1 / nodesMax. */
   readonly valueMin: number
+  /** Nodes of one layer that may get children: of more, those of greatest value do. */
+  readonly widthMax?: number
 }
 
 /**
  * Threshold build: layer by layer, a node at every place whose value is at least t. One batched draft call per layer, for a tree that
  * is only near the greedy one. `nodesMax` cuts it in the order of building, which is fixed before tokens are seen.
  */
-export function* growByThreshold({ picking, nodesMax, valueMin, depthMax = nodesMax }: ThresholdOptions): Build {
+export function* growByThreshold(options: ThresholdOptions): Build {
+  const { picking, nodesMax, valueMin, depthMax = nodesMax, widthMax = nodesMax } = options
   const growing = new Growing({ drawn: picking !== 'best' })
   let layer = [{ node: root as number, value: 1 }]
   for (let depth = 0; depth < depthMax && layer.length > 0 && growing.size < nodesMax; depth++) {
@@ -81,7 +84,9 @@ export function* growByThreshold({ picking, nodesMax, valueMin, depthMax = nodes
         value -= gained
       }
     }
-    layer = below
+    // Whether a node gets children may depend on what was drawn before them, itself included: only not on themselves.
+    const least = below.map(({ value }) => value).sort((a, b) => b - a)[widthMax - 1] ?? 0
+    layer = below.filter(({ value }) => value >= least).slice(0, widthMax)
   }
   return growing.growth
 }

@@ -1,0 +1,94 @@
+/**
+ * One sequence's draft as a chain, token after token: the likeliest ones, or draws. The stop rule says how likely each is to be taken, and
+ * where a draft ends that may end early.
+ */
+import type { Chance } from '../core/speculation/chance.ts'
+import type { Law } from '../core/speculation/law.ts'
+import type { Processing } from '../core/speculation/processedLaw.ts'
+import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
+import { type DraftState, type DraftToken, startOfDraft, type StopRule } from '../core/speculation/stopping/stopRule.ts'
+import { chainOf } from '../core/speculation/tokenTree.ts'
+import type { NativeSpan } from './batch.ts'
+import type { DraftPlace } from './draftCells.ts'
+import type { DraftLaws } from './draftLaws.ts'
+import { draftTokenOf, drawnTokenOf, mostLikely } from './mostLikely.ts'
+
+export type Drafted = Pick<Proposal, 'tree' | 'confidence'>
+
+/** A draft in the making. Whoever drives it computes what it asks for, with what others ask for in the same batch. */
+export interface Drafting {
+  /** Tokens to compute next, each with its row; none: it is complete. */
+  next(): NativeSpan[]
+  /** Their rows in order (of the first call: the row after the sequence). Valid during the call only. */
+  take(rows: readonly Float32Array[]): void
+  /** Gives back what it has borrowed. */
+  finish(): Drafted
+}
+
+export interface DraftingOptions {
+  readonly place: DraftPlace
+  readonly request: ProposalRequest
+  readonly laws: DraftLaws
+  readonly rule: StopRule
+  readonly meanings: {
+    /** Of the target: a draft's own padding behind it is nobody's token. */
+    readonly vocabularySize: number
+    isEndOfGeneration(token: number): boolean
+  }
+}
+
+export class ChainDrafting implements Drafting {
+  readonly #o: DraftingOptions
+  readonly #lengthMax: number
+  readonly #drawing: { readonly processing: Processing; readonly chance: Chance; readonly laws: Law[] } | null
+  readonly #tokens: number[] = []
+  readonly #confidence: number[] = []
+  #state: DraftState = startOfDraft
+  #isOver = false
+
+  constructor(options: DraftingOptions) {
+    const { request, laws } = options
+    const { drawing } = request
+    this.#o = options
+    this.#lengthMax = Math.min(request.tokensMax, request.depthMax)
+    this.#drawing = drawing === undefined ? null : { processing: drawing, chance: laws.chanceOf(request.key), laws: [] }
+  }
+
+  next(): NativeSpan[] {
+    const { place } = this.#o
+    const last = this.#tokens.at(-1)
+    if (this.#isOver || last === undefined || this.#tokens.length >= this.#lengthMax) return []
+    place.tokens.push(last)
+    return [{ slot: place.sequence, position: place.tokens.length - 1, tokens: [last], logitsForLast: 1 }]
+  }
+
+  take([row]: readonly Float32Array[]): void {
+    if (row === undefined) return
+    const { rule, request, meanings } = this.#o
+    const { token, drafted } = this.#pick(row)
+    const isNobodys = token >= meanings.vocabularySize
+    this.#isOver = isNobodys || meanings.isEndOfGeneration(token)
+    if (isNobodys) return
+    this.#tokens.push(token)
+    this.#confidence.push(rule.chance(this.#state, drafted))
+    this.#state = rule.next(this.#state, drafted)
+    // After the token, never in its place: a draw that is dropped once it was seen bends the law of those that stay.
+    if (request.stopsEarly === true && rule.shouldStop(this.#state)) this.#isOver = true
+  }
+
+  finish(): Drafted {
+    return { tree: chainOf(this.#tokens, this.#drawing?.laws ?? null), confidence: this.#confidence }
+  }
+
+  #pick(row: Float32Array): { readonly token: number; readonly drafted: DraftToken } {
+    if (this.#drawing === null) {
+      const best = mostLikely(row)
+      return { token: best.token, drafted: draftTokenOf(best) }
+    }
+    const { processing, chance, laws } = this.#drawing
+    const law = this.#o.laws.read(row, processing)
+    laws.push(law)
+    const token = chance.draw(law)
+    return { token, drafted: drawnTokenOf(law, token) }
+  }
+}

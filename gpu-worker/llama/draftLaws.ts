@@ -1,0 +1,36 @@
+/**
+ * The laws that a draft model's tokens are picked from, and its chance. Chance is the draft's own: it never sees the noise that the
+ * target's tokens are drawn with, which is what lets a verifier judge the draws.
+ */
+import { uniform } from '../core/sampling/noise.ts'
+import { type Chance, chanceFrom } from '../core/speculation/chance.ts'
+import type { Law } from '../core/speculation/law.ts'
+import { LawReader, type Processing } from '../core/speculation/processedLaw.ts'
+
+/** Beyond the head of a law is little to be accepted, and every judge walks through it. */
+const tokensMax = 64
+/** A stream that nobody else draws from. */
+const drawSeed = 0xd4af_7001
+/** What the likeliest tokens are chosen by: the model's own law. */
+const unprocessed: Processing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
+
+export class DraftLaws {
+  readonly #reader: LawReader
+  readonly #size: number
+  #draws = 0
+
+  /** `size`: tokens that draft and target share; what stands behind them in a row of logits is nobody's token. */
+  constructor(size: number) {
+    this.#size = size
+    this.#reader = new LawReader(size)
+  }
+
+  read(logits: Float32Array, drawing: Processing | null): Law {
+    return this.#reader.read(logits.subarray(0, this.#size), { ...(drawing ?? unprocessed), tokensMax })
+  }
+
+  /** Of one sequence: deterministic, so that the same worker drafts the same for the same requests. */
+  chanceOf(key: number): Chance {
+    return chanceFrom(() => uniform(drawSeed, key, this.#draws++))
+  }
+}
