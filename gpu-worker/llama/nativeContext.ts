@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import koffi from 'koffi'
 import { Failure } from '#contracts/failure.ts'
 import { NativeBatch, type NativeSpan } from './batch.ts'
+import type { NativeAdapter } from './adapters.ts'
 import type { Hold } from './hold.ts'
 import { flashAttention, type KvType, kvTypes, type NativeStruct, pooling } from './layout.ts'
 import { callAsync } from './nativeCall.ts'
@@ -42,6 +43,7 @@ export class NativeContext implements Disposable {
   readonly #threads: ContextThreads
   readonly #isUnified: boolean
   #threadsWanted: number
+  #adapter: { readonly adapter: NativeAdapter; readonly hold: Hold } | null = null
   #decoding = false
   #disposed = false
 
@@ -140,6 +142,26 @@ export class NativeContext implements Disposable {
     )
   }
 
+  get adapter(): NativeAdapter | null {
+    return this.#adapter?.adapter ?? null
+  }
+
+  /**
+   * From the next decode on, for all sequences: llama.cpp has one set of adapters per context. What sequences hold was computed with
+   * the adapter of its time, and is worth nothing under another one.
+   */
+  attach(adapter: NativeAdapter | null): void {
+    const handle = this.#idle
+    if (adapter === this.adapter) return
+    const hold = adapter?.hold()
+    const addresses = BigUint64Array.from(adapter === null ? [] : [adapter.handle])
+    const scales = new Float32Array(addresses.length).fill(1)
+    const code = this.#model.library.symbols.adaptersSet(handle, addresses, addresses.length, scales)
+    assert.equal(code, 0, 'llama_set_adapters_lora fails for nothing')
+    this.#adapter?.hold.release()
+    this.#adapter = adapter === null || hold === undefined ? null : { adapter, hold }
+  }
+
   abort(): void {
     this.#abortFlag.byte[0] = 1
   }
@@ -204,6 +226,7 @@ export class NativeContext implements Disposable {
     this.#disposed = true
     this.#threads[Symbol.dispose]()
     this.#model.library.symbols.contextFree(this.#handle)
+    this.#adapter?.hold.release()
     this.#views.clear()
     this.#batch[Symbol.dispose]()
     koffi.free(this.#abortFlag.address)

@@ -15,9 +15,10 @@ export type MemoryHandle = Handle<'memory'>
 export type SamplerHandle = Handle<'sampler'>
 export type DeviceHandle = Handle<'device'>
 export type RegistryHandle = Handle<'registry'>
+export type AdapterHandle = Handle<'adapter'>
 export type Address = bigint
 /** Passed as a pointer to its own memory, without a copy. */
-type Bytes = Uint8Array | Int32Array
+type Bytes = Uint8Array | Int32Array | BigUint64Array | Float32Array
 
 export type NativeFunction<Arguments extends readonly unknown[], Result> = {
   (...values: Arguments): Result
@@ -77,6 +78,7 @@ export function bindLlama(llama: LibraryHandle, layout: Layout) {
     ...bindDecode(bind, layout),
     ...bindMemory(bind),
     ...bindGrammar(bind),
+    ...bindAdapters(bind),
   }
 }
 
@@ -208,5 +210,22 @@ function bindGrammar(bind: Bind) {
     ]),
     samplerAccept: bind<[SamplerHandle, token: number], undefined>('llama_sampler_accept', 'void', [pointer, i32]),
     samplerFree: bind<[SamplerHandle], undefined>('llama_sampler_free', 'void', [pointer]),
+  }
+}
+
+function bindAdapters(bind: Bind) {
+  return {
+    /** Freed with its model if nobody frees it before. */
+    adapterLoad: bind<[ModelHandle, path: string], AdapterHandle | null>('llama_adapter_lora_init', pointer, [
+      pointer,
+      text,
+    ]),
+    adapterFree: bind<[AdapterHandle], undefined>('llama_adapter_lora_free', 'void', [pointer]),
+    /** The whole set of a context, in the place of what was attached; a context keeps pointers to them. */
+    adaptersSet: bind<[ContextHandle, adapters: Bytes, count: number, scales: Bytes], number>(
+      'llama_set_adapters_lora',
+      i32,
+      [pointer, pointer, 'size_t', pointer],
+    ),
   }
 }
