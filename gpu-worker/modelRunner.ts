@@ -18,6 +18,12 @@ export interface BatchSpan {
   readonly tokens: readonly number[]
   /** How many of the last tokens need a logits row: 0 for an inner prompt chunk, 1 for plain decoding, 1 + K to verify a draft. */
   readonly logitsForLast: number
+  /**
+   * The last so many tokens are a tree of drafts and no chain: for each the index of its parent among them, -1 for the token before all
+   * of them; parents stand before their children. Only with `capabilities.trees`. What stays of it is said by `keepPath` or `truncate`
+   * before the next decode.
+   */
+  readonly parents?: readonly number[]
 }
 
 export type DecodeResult =
@@ -47,7 +53,17 @@ export interface RunnerInfo {
   readonly chatTemplate: string | null
   readonly beginToken: number | null
   readonly endToken: number | null
-  readonly capabilities: { readonly embeddings: boolean; readonly grammar: boolean; readonly sequenceState: boolean }
+  readonly capabilities: Capabilities
+  /** Paths that the trees of one batch may have beyond one for each sequence; 0 without `capabilities.trees`. */
+  readonly forksMax: number
+}
+
+export interface Capabilities {
+  readonly embeddings: boolean
+  readonly grammar: boolean
+  readonly sequenceState: boolean
+  /** Drafts that branch are computed in one decode (unified layout only). */
+  readonly trees: boolean
 }
 
 /** Incremental check of a grammar (GBNF) for one sequence; owned by the caller, disposed with the sequence. */
@@ -85,8 +101,10 @@ export interface ModelRunner extends AsyncDisposable {
   /** Steps expected to take up to this long gain from `isBrief`; 0: this runner has no use for it. */
   readonly briefMsMax: number
 
-  /** Removes the cells of `slot` from `position` on (0: all). */
+  /** Removes the cells of `slot` from `position` on (0: all), and with them a tree, which never begins before it. */
   truncate(slot: Slot, position: number): void
+  /** Of the tree that the last decode has computed in `slot` only this path stays: nodes from the root downwards, none of them: []. */
+  keepPath(slot: Slot, path: readonly number[]): void
   /** Copies the cells of one sequence out of the cache. */
   saveSequence(slot: Slot): Uint8Array
   /** Puts saved cells into an empty slot; false where they do not fit this runner. */
@@ -119,9 +137,24 @@ export function assertBatch(spans: readonly BatchSpan[], tokensMax: number): num
       span.logitsForLast >= 0 && span.logitsForLast <= span.tokens.length,
       `slot ${span.slot}: too many logits rows`,
     )
+    if (span.parents !== undefined) assertTree(span, span.parents)
     slotBefore = span.slot
     tokens += span.tokens.length
   }
   assert(tokens <= tokensMax, `${tokens} tokens in a batch of at most ${tokensMax}`)
   return tokens
+}
+
+function assertTree({ slot, tokens }: BatchSpan, parents: readonly number[]): void {
+  assert(parents.length > 0 && parents.length < tokens.length, `slot ${slot}: a tree hangs on a token of the sequence`)
+  assert(
+    parents.every((parent, i) => Number.isInteger(parent) && parent >= -1 && parent < i),
+    `slot ${slot}: a draft stands before its parent`,
+  )
+}
+
+/** The nodes that are to stay must follow each other from the root. */
+export function assertPath(parents: readonly number[], path: readonly number[]): void {
+  for (const [depth, node] of path.entries())
+    assert.equal(parents[node], path[depth - 1] ?? -1, `node ${node} does not follow the path ${path.join()}`)
 }

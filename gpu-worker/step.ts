@@ -2,7 +2,7 @@
  * One step of the engine as a value: what each sequence brings to it, as the runner and as the cost curve see it. Pure.
  */
 import type { SpanPlan } from './core/scheduler.ts'
-import type { TokenTree } from './core/speculation/tokenTree.ts'
+import { isChain, type TokenTree } from './core/speculation/tokenTree.ts'
 import type { Choice } from './job.ts'
 import type { BatchSpan } from './modelRunner.ts'
 
@@ -20,6 +20,7 @@ export function batchSpan({ position, count, slot, choice, draft, samples }: Spa
     position,
     tokens: drafted === 0 ? known : [...known, ...draft.tokens],
     logitsForLast: samples ? 1 + drafted : 0,
+    ...(isChain(draft) ? {} : { parents: draft.parents }),
   }
 }
 

@@ -10,6 +10,7 @@ import { basename } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import { spareIdsFor } from '../core/speculation/treeSequences.ts'
 import {
   assertBatch,
   type BatchSpan,
@@ -19,6 +20,8 @@ import {
   type RunnerInfo,
   type Slot,
 } from '../modelRunner.ts'
+import type { NativeSpan } from './batch.ts'
+import { BranchedCells } from './branchedCells.ts'
 import { EmbeddingContext } from './embedding.ts'
 import { Candidates, NativeGrammar } from './grammar.ts'
 import type { KvType } from './layout.ts'
@@ -58,7 +61,7 @@ export async function createLlamaRunner(options: LlamaRunnerOptions): Promise<Mo
   try {
     warnOfUntrainedContext(model, options)
     const context = await NativeContext.open(model, {
-      sequences: options.slots,
+      sequences: options.slots + forksOf(options),
       cellsMax: cellsOf(options),
       kvType,
       kvLayout: options.kvLayout,
@@ -72,6 +75,11 @@ export async function createLlamaRunner(options: LlamaRunnerOptions): Promise<Mo
     model[Symbol.dispose]()
     throw error
   }
+}
+
+/** Only where sequences can share cells. */
+function forksOf({ kvLayout, slots }: LlamaRunnerOptions): number {
+  return kvLayout === 'unified' ? spareIdsFor(slots) : 0
 }
 
 function cellsOf(options: LlamaRunnerOptions): number {
@@ -97,6 +105,7 @@ class LlamaRunner implements ModelRunner {
   readonly #fingerprint: Uint8Array
   /** Cells each slot holds. */
   readonly #cells: number[]
+  readonly #branched: BranchedCells
   #candidates: Candidates | undefined
   #embedding: Promise<EmbeddingContext> | undefined
   #embeddingTurn: Promise<unknown> = Promise.resolve()
@@ -109,6 +118,7 @@ class LlamaRunner implements ModelRunner {
     this.#context = context
     this.#vocabulary = new Vocabulary(model)
     this.#cells = Array<number>(options.slots).fill(0)
+    this.#branched = new BranchedCells(context, { slots: options.slots, forks: forksOf(options) })
     this.info = infoOf(model, this.#vocabulary, options)
     const { library, slots, kvLayout } = this.info
     this.#fingerprint = stateFingerprint([library, model.fingerprint, options.kvType, kvLayout, slots])
@@ -160,7 +170,7 @@ class LlamaRunner implements ModelRunner {
     assertBatch(spans, this.batchTokensMax)
     for (const span of spans) this.#assertSpan(span)
     const startedAt = this.#options.clock.now()
-    const decoding = this.#context.decode(spans, options)
+    const decoding = this.#context.decode(this.#branch(spans), options)
     this.#running = decoding
     let outcome: Awaited<typeof decoding> | undefined
     try {
@@ -173,6 +183,13 @@ class LlamaRunner implements ModelRunner {
     return { kind: 'decoded', rows: this.#context.rows, decodeMs: this.#options.clock.now() - startedAt }
   }
 
+  #branch(spans: readonly BatchSpan[]): readonly NativeSpan[] {
+    assert(!this.#branched.hasOpen, 'what stays of a tree has not been said')
+    if (spans.every(({ parents }) => parents === undefined)) return spans
+    assert(this.info.capabilities.trees, 'this runner has no trees')
+    return spans.map((span) => this.#branched.branch(span))
+  }
+
   #assertSpan({ slot, position, tokens }: BatchSpan): void {
     const cells = this.#cells[slot]
     assert(cells !== undefined, `slot ${slot} of ${this.info.slots}`)
@@ -181,10 +198,10 @@ class LlamaRunner implements ModelRunner {
     for (const token of tokens) assert(this.#vocabulary.isToken(token), `token ${token} in slot ${slot}`)
   }
 
-  /** A step that was not decoded may have kept some of its cells; llama.cpp knows which. */
+  /** A step that was not decoded may have kept some of its cells, and of a tree a slot has one path; llama.cpp knows how many. */
   #countCells(spans: readonly BatchSpan[], isDecoded: boolean): void {
-    for (const { slot, position, tokens } of spans)
-      this.#cells[slot] = isDecoded ? position + tokens.length : this.#context.cells(slot)
+    for (const { slot, position, tokens, parents } of spans)
+      this.#cells[slot] = isDecoded && parents === undefined ? position + tokens.length : this.#context.cells(slot)
   }
 
   logits(row: number): Float32Array {
@@ -199,19 +216,27 @@ class LlamaRunner implements ModelRunner {
   truncate(slot: Slot, position: number): void {
     const cells = this.#cellsOf(slot)
     assert(Number.isInteger(position) && position >= 0, `position ${position} is not a cell`)
+    this.#branched.drop(slot, position)
     if (position >= cells) return
     if (!this.#context.truncate(slot, position))
       throw new Failure('engine-fault', `this model cannot take back tokens: slot ${slot} from ${position} of ${cells}`)
     this.#cells[slot] = position
   }
 
+  keepPath(slot: Slot, path: readonly number[]): void {
+    this.#cellsOf(slot)
+    this.#cells[slot] = this.#branched.keep(slot, path)
+  }
+
   sequenceBytes(slot: Slot): number {
     this.#cellsOf(slot)
+    this.#branched.assertClosed(slot)
     return headerBytes + this.#context.stateBytes(slot)
   }
 
   saveSequence(slot: Slot): Uint8Array {
     const cells = this.#cellsOf(slot)
+    this.#branched.assertClosed(slot)
     // Not zeroed: llama.cpp writes every byte.
     const state = new Uint8Array(Buffer.allocUnsafeSlow(headerBytes + this.#context.stateBytes(slot)).buffer)
     writeHeader(state, { cells, fingerprint: this.#fingerprint })
@@ -297,6 +322,7 @@ function infoOf(
   options: LlamaRunnerOptions & { kvType: KvType },
 ): RunnerInfo {
   const { library } = model
+  const forksMax = forksOf(options)
   return {
     kind: 'llamacpp',
     simulated: false,
@@ -313,6 +339,7 @@ function infoOf(
     chatTemplate: model.chatTemplate,
     beginToken: vocabulary.beginToken,
     endToken: vocabulary.endToken,
-    capabilities: { embeddings: options.embeddings, grammar: true, sequenceState: true },
+    capabilities: { embeddings: options.embeddings, grammar: true, sequenceState: true, trees: forksMax > 0 },
+    forksMax,
   }
 }

@@ -1,11 +1,13 @@
 /**
- * The cells of the simulated cache: what tokens each slot holds, and whether more fit. Owns no time and no logits.
+ * The cells of the simulated cache: what tokens each slot holds, and whether more fit. Owns no time and no logits. A tree of drafts
+ * stands beside its slot's tokens until it is said which path of it stays.
  *
  * Invariant: in the unified layout the sum over all slots never exceeds `cellsMax`; in the split one each slot has its own
  * `contextTokensMax`.
  */
 import assert from 'node:assert/strict'
-import type { BatchSpan, Slot } from '../modelRunner.ts'
+import { pathOf, type TokenTree } from '../core/speculation/tokenTree.ts'
+import { assertPath, type BatchSpan, type Slot } from '../modelRunner.ts'
 import { noToken, windowLength } from './languageModel.ts'
 
 const magic = 0x5041_4345
@@ -21,6 +23,7 @@ export interface CellsOptions {
 export class Cells {
   readonly #options: CellsOptions
   readonly #held: number[][]
+  readonly #trees = new Map<Slot, TokenTree>()
   #used = 0
 
   constructor(options: CellsOptions) {
@@ -42,28 +45,55 @@ export class Cells {
     return this.#of(slot).length
   }
 
-  append(span: BatchSpan): void {
-    const held = this.#of(span.slot)
-    assert.equal(span.position, held.length, `slot ${span.slot} holds ${held.length} cells`)
-    assert(held.length + span.tokens.length <= this.#options.contextTokensMax, `slot ${span.slot} is over its context`)
-    for (const token of span.tokens) held.push(token)
-    this.#used += span.tokens.length
+  append({ slot, position, tokens, parents }: BatchSpan): void {
+    const held = this.#of(slot)
+    assert.equal(position, held.length, `slot ${slot} holds ${held.length} cells`)
+    assert(held.length + tokens.length <= this.#options.contextTokensMax, `slot ${slot} is over its context`)
+    const known = tokens.length - (parents?.length ?? 0)
+    for (let i = 0; i < known; i++) held.push(tokens[i] ?? noToken)
+    if (parents !== undefined) this.#trees.set(slot, { tokens: tokens.slice(known), parents, laws: null })
+    this.#used += tokens.length
   }
 
-  /** Copies the window that ends with cell `end - 1` of `slot`. */
+  get hasTrees(): boolean {
+    return this.#trees.size > 0
+  }
+
+  /** Copies the window that ends with cell `end - 1` of `slot`; cells behind its tokens are its tree's, each with its path before it. */
   window(slot: Slot, end: number, into: Int32Array, offset: number): void {
-    fillWindow(this.#of(slot), end, into, offset)
+    const held = this.#of(slot)
+    const tree = this.#trees.get(slot)
+    if (tree === undefined || end <= held.length) return fillWindow(held, end, into, offset)
+    const history = [...held.slice(-windowLength), ...pathOf(tree, end - held.length - 1)]
+    fillWindow(history, history.length, into, offset)
+  }
+
+  keepPath(slot: Slot, path: readonly number[]): void {
+    const tree = this.#trees.get(slot)
+    assert(tree !== undefined, `slot ${slot} has no tree`)
+    assertPath(tree.parents, path)
+    this.#dropTree(slot)
+    for (const node of path) this.#of(slot).push(tree.tokens[node] ?? noToken)
+    this.#used += path.length
+  }
+
+  #dropTree(slot: Slot): void {
+    this.#used -= this.#trees.get(slot)?.tokens.length ?? 0
+    this.#trees.delete(slot)
   }
 
   truncate(slot: Slot, position: number): void {
     const held = this.#of(slot)
     assert(Number.isInteger(position) && position >= 0, `position ${position} is not a cell`)
+    assert(!this.#trees.has(slot) || position <= held.length, `slot ${slot} is cut at ${position} inside of its tree`)
+    this.#dropTree(slot)
     if (position >= held.length) return
     this.#used -= held.length - position
     held.length = position
   }
 
   bytes(slot: Slot): number {
+    assert(!this.#trees.has(slot), `what stays of the tree in slot ${slot} has not been said`)
     return headerBytes + this.#of(slot).length * Int32Array.BYTES_PER_ELEMENT
   }
 

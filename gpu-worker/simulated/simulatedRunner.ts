@@ -10,6 +10,7 @@ import { setImmediate as afterPendingEvents } from 'node:timers'
 import { Failure } from '#contracts/failure.ts'
 import type { SimulatedSettings } from '#contracts/resources/modelDeployment.ts'
 import type { Clock, Timer } from '#runtime/clock.ts'
+import { leavesOf, spareIdsFor } from '../core/speculation/treeSequences.ts'
 import {
   assertBatch,
   type BatchSpan,
@@ -122,6 +123,8 @@ class SimulatedRunner implements ModelRunner {
     this.#assertOpen()
     assert(this.#running === undefined, 'a decode is already running')
     const tokens = assertBatch(spans, this.batchTokensMax)
+    assert(!this.#cells.hasTrees, 'what stays of a tree has not been said')
+    this.#assertTrees(spans)
     if (!this.#cells.hasRoom(tokens)) return { kind: 'no-cells' }
     this.#take(spans)
     const faults = this.#faults.nextStep()
@@ -136,6 +139,13 @@ class SimulatedRunner implements ModelRunner {
         retry: { kind: 'elsewhere' },
       })
     return result
+  }
+
+  #assertTrees(spans: readonly BatchSpan[]): void {
+    let forks = 0
+    for (const { parents } of spans) if (parents !== undefined) forks += leavesOf({ parents }).length - 1
+    assert(forks <= this.info.forksMax, `${forks} paths beyond one per sequence, of ${this.info.forksMax}`)
+    assert(this.info.capabilities.trees || spans.every(({ parents }) => parents === undefined), 'no trees here')
   }
 
   /** Puts the tokens into their cells and remembers the window before each row: drafts may be truncated before rows are read. */
@@ -205,6 +215,11 @@ class SimulatedRunner implements ModelRunner {
     this.#cells.truncate(slot, position)
   }
 
+  keepPath(slot: Slot, path: readonly number[]): void {
+    this.#assertIdle()
+    this.#cells.keepPath(slot, path)
+  }
+
   saveSequence(slot: Slot): Uint8Array {
     this.#assertIdle()
     return this.#cells.save(slot)
@@ -266,6 +281,7 @@ function rowCounts(spans: readonly BatchSpan[]): number[] {
 }
 
 function infoOf(options: SimulatedRunnerOptions): RunnerInfo {
+  const forksMax = options.kvLayout === 'unified' ? spareIdsFor(options.slots) : 0
   return {
     kind: 'simulated',
     simulated: true,
@@ -282,7 +298,8 @@ function infoOf(options: SimulatedRunnerOptions): RunnerInfo {
     chatTemplate: vocabulary.chatTemplate,
     beginToken: vocabulary.tokens.begin,
     endToken: vocabulary.tokens.end,
-    capabilities: { embeddings: true, grammar: false, sequenceState: true },
+    capabilities: { embeddings: true, grammar: false, sequenceState: true, trees: forksMax > 0 },
+    forksMax,
   }
 }
 

@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BatchSpan, ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { callSuite, rowSuite, stateSuite } from './modelRunnerDecoding.ts'
+import { treeSuite } from './modelRunnerTrees.ts'
 import { dot, empty, inChunks, type OpenRunner, savedState, span, textOf, usual } from './modelRunnerSteps.ts'
 
 export function modelRunnerSuite(name: string, open: OpenRunner): void {
@@ -15,6 +16,7 @@ export function modelRunnerSuite(name: string, open: OpenRunner): void {
       describe(`states, ${kvLayout} layout`, () => stateSuite(open, kvLayout))
       describe(`calls, ${kvLayout} layout`, () => callSuite(open, kvLayout))
     }
+    describe('trees', () => treeSuite(open))
     describe('text', () => textSuite(open))
     describe('limits', () => limitSuite(open))
     describe('capabilities', () => capabilitySuite(open))

@@ -27,10 +27,21 @@ export interface TreeCommit {
   readonly remove: readonly number[]
 }
 
+/** What the engine can tell apart (LLAMA_MAX_SEQ). */
+const sequencesMax = 256
+
+/**
+ * Ids beyond one per slot that a context is opened with. A tree of eight nodes has three or four leaves; each id costs a row of
+ * logits in memory, whether it is used or not.
+ */
+export function spareIdsFor(slots: number): number {
+  return Math.max(0, Math.min(sequencesMax - slots, Math.max(15, 4 * slots)))
+}
+
 /** Nodes without children, in the order of the tree. */
-export function leavesOf(tree: TokenTree): number[] {
-  const inner = new Set(tree.parents)
-  return [...tree.parents.keys()].filter((node) => !inner.has(node))
+export function leavesOf({ parents }: Pick<TokenTree, 'parents'>): number[] {
+  const inner = new Set(parents)
+  return [...parents.keys()].filter((node) => !inner.has(node))
 }
 
 /** Throws where there are more leaves than ids: the caller cuts the tree to what it has ids for. */
