@@ -9,7 +9,7 @@ import { parseFlags } from './flags.ts'
 import { askOperator, askVersion, getJson } from './local/ask.ts'
 import { isAlive } from './local/identity.ts'
 import { type InstanceRecord, readInstance } from './local/instance.ts'
-import { conditionRows, deploymentRows, workerRows } from './statusTables.ts'
+import { conditionRows, deploymentRows, routeRows, workerRows } from './statusTables.ts'
 import { table } from './terminal.ts'
 import { withCacheDir } from './up.ts'
 
@@ -42,6 +42,7 @@ export async function status(args: readonly string[], given: Context): Promise<n
 function show(record: InstanceRecord, operator: OperatorStatus | null): string[] {
   const head = `${record.url}  version ${record.version}  ${record.phase}${record.detached ? ', detached' : ''}`
   if (operator === null) return [head, `the operator (pid ${record.processes.operator?.pid ?? '-'}) does not answer`]
+  const routes = routeRows(operator)
   const problems = operator.resources.problems.map((problem) => `resources not taken: ${problem}`)
   return [
     head,
@@ -49,9 +50,12 @@ function show(record: InstanceRecord, operator: OperatorStatus | null): string[]
     '',
     ...table(['PAIR', 'READY', 'REASON', 'WORKERS', 'MODEL', 'TOKENS/S', 'RESTARTS'], deploymentRows(operator)),
     '',
+    ...(routes.length === 0
+      ? []
+      : [...table(['ROUTE', 'MODEL', 'STRATEGY', 'READY', 'REASON', 'MESSAGE'], routes), '']),
     ...table(['WORKER', 'PAIR', 'STATE', 'PID', 'ENGINE', 'SLOTS', 'DRAFTING', 'AGE'], workerRows(operator)),
     '',
-    ...table(['PAIR', 'CONDITION', 'STATUS', 'REASON', 'MESSAGE'], conditionRows(operator)),
+    ...table(['OF', 'CONDITION', 'STATUS', 'REASON', 'MESSAGE'], conditionRows(operator)),
   ]
 }
 

@@ -19,6 +19,20 @@ export function deploymentRows(status: OperatorStatus): Row[] {
   })
 }
 
+export function routeRows(status: OperatorStatus): Row[] {
+  return status.routes.map(({ name, model, strategy, status: { conditions } }) => {
+    const ready = conditions.find(({ type }) => type === 'Ready')
+    return [
+      name,
+      model ?? '-',
+      strategy ?? '-',
+      ready?.status ?? 'Unknown',
+      ready?.reason ?? '-',
+      ready?.message ?? '-',
+    ]
+  })
+}
+
 export function workerRows(status: OperatorStatus): Row[] {
   return status.deployments.flatMap((deployment) =>
     deployment.workers.map((worker) => [
@@ -35,9 +49,9 @@ export function workerRows(status: OperatorStatus): Row[] {
 }
 
 export function conditionRows(status: OperatorStatus): Row[] {
-  return status.deployments.flatMap((deployment) =>
-    deployment.status.conditions.map(({ type, status: state, reason, message }) => [
-      deployment.name,
+  return [...status.deployments, ...status.routes].flatMap((resource) =>
+    resource.status.conditions.map(({ type, status: state, reason, message }) => [
+      resource.name,
       type,
       state,
       reason,

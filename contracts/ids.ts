@@ -28,6 +28,10 @@ export type RouterId = z.infer<typeof RouterId>
 export const DeploymentName = token.brand<'DeploymentName'>()
 export type DeploymentName = z.infer<typeof DeploymentName>
 
+/** `metadata.name` of a ModelRoute; clients use the name in its spec. */
+export const RouteName = token.brand<'RouteName'>()
+export type RouteName = z.infer<typeof RouteName>
+
 /** Hash of everything in a deployment's spec that needs new workers when it changes. */
 export const Revision = token.brand<'Revision'>()
 export type Revision = z.infer<typeof Revision>

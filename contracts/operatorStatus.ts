@@ -3,8 +3,9 @@
  * (conditions excepted, which have Kubernetes' form).
  */
 import * as z from 'zod'
-import { DeploymentName, Revision, WorkerId } from './ids.ts'
+import { DeploymentName, Revision, RouteName, WorkerId } from './ids.ts'
 import { ModelDeploymentSpec, ModelDeploymentStatus } from './resources/modelDeployment.ts'
+import { ModelRouteStatus } from './resources/modelRoute.ts'
 
 export const ModelFileState = z.discriminatedUnion('kind', [
   /** The simulated engine loads nothing. */
@@ -64,6 +65,18 @@ export const DeploymentReport = z.object({
 })
 export type DeploymentReport = z.infer<typeof DeploymentReport>
 
+export const RouteReport = z.object({
+  name: RouteName,
+  /** The model name that clients use; null where its spec is not understood. */
+  model: z.string().nullable(),
+  /** `direct`, `weighted`, …; null as above. */
+  strategy: z.string().nullable(),
+  /** Every deployment that it names. */
+  deployments: z.array(z.string()),
+  status: ModelRouteStatus,
+})
+export type RouteReport = z.infer<typeof RouteReport>
+
 export const OperatorStatus = z.object({
   version: z.string(),
   pid: z.int(),
@@ -72,5 +85,6 @@ export const OperatorStatus = z.object({
   /** `problems`: why the newest edit was not taken (the last good state stays); empty when all is well. */
   resources: z.object({ path: z.string(), problems: z.array(z.string()) }),
   deployments: z.array(DeploymentReport),
+  routes: z.array(RouteReport).default([]),
 })
 export type OperatorStatus = z.infer<typeof OperatorStatus>

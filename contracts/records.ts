@@ -2,8 +2,8 @@
  * What stands in the JetStream KV buckets (`contracts/subjects.ts`): the state that routers and workers share with the operator.
  */
 import * as z from 'zod'
-import { DeploymentName, Revision, TenantId, WorkerId } from './ids.ts'
-import { Speculation } from './resources/modelDeployment.ts'
+import { DeploymentName, Revision, RouteName, TenantId, WorkerId } from './ids.ts'
+import { LiveSpeculation } from './resources/modelDeployment.ts'
 import { ChosenDefaults } from './sampling.ts'
 
 /**
@@ -30,12 +30,33 @@ export const ModelRecord = z.object({
   /** What requests get that do not say it. */
   sampling: ChosenDefaults.optional(),
   /** Absent: an older operator, which changes none of it live. */
-  speculation: Speculation.omit({ table: true }).optional(),
+  speculation: LiveSpeculation.optional(),
   queue: z.object({ requestsMax: z.int().positive(), bytesMax: z.int().positive() }),
   /** `fromZero`: without any worker, requests are held (at most `holdMsMax`) instead of refused, and one is started. Absent: not so. */
   scaling: z.object({ fromZero: z.boolean(), holdMsMax: z.number().positive() }).optional(),
 })
 export type ModelRecord = z.infer<typeof ModelRecord>
+
+/**
+ * Bucket `routes`, key = name of the ModelRoute; written by the operator only. Here stand the routes that are carried out and own their
+ * name: one that is only checked, or whose name somebody else has, is not here.
+ */
+export const RouteRecord = z.object({
+  route: RouteName,
+  /** The model name that clients use. */
+  name: z.string().min(1),
+  /** Seconds since the epoch: OpenAI's `created`. */
+  created: z.int(),
+  policy: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('direct'), deployment: DeploymentName }),
+    z.object({
+      kind: z.literal('weighted'),
+      /** Each deployment once, in the order of the resource; at least one weight is over 0. */
+      targets: z.array(z.object({ deployment: DeploymentName, weight: z.number().min(0) })).min(1),
+    }),
+  ]),
+})
+export type RouteRecord = z.infer<typeof RouteRecord>
 
 /** Bucket `keys`, key = lower-case hex SHA-256 of the API key. While the bucket is empty the router is open. */
 export const KeyRecord = z.object({
@@ -69,7 +90,7 @@ export const WorkerRecord = z.object({
   /** How it drafts. Absent: an older worker, which does not. */
   speculation: z
     .object({
-      ...Speculation.omit({ table: true }).shape,
+      ...LiveSpeculation.shape,
       /** Who may be asked for tokens now. */
       proposers: z.array(z.string()),
       /** Who was given up, and why; everything goes on without them. */

@@ -4,6 +4,7 @@
  */
 import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
 import type { ModelStore } from './models/store.ts'
+import type { RouteState } from './core/routeStatus.ts'
 import type { Platform } from './platform.ts'
 
 export interface Hosting {
@@ -16,6 +17,8 @@ export interface Hosting {
   /** Reconciles that may run at the same time. */
   readonly reconcilesMax: number
   apiKeys(): readonly ApiKeySecret[]
+  /** Every route; complete once `begin` has resolved. */
+  routes(): readonly RouteState[]
   /** From now on changes of resources and workers are told. Everything that exists is known when it resolves. */
   begin(told: HostingEvents): Promise<void>
   /** Takes no more from the resources and gives up fetches. `drained` resolves when nothing is left that must go with us. */
@@ -26,4 +29,6 @@ export interface Hosting {
 
 export interface HostingEvents {
   readonly onApiKeys: () => void
+  /** What routers are told of routes may have changed. */
+  readonly onRoutes: () => void
 }

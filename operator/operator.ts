@@ -15,7 +15,7 @@ import type { Hosting } from './hosting.ts'
 import { createOperatorMetrics, Gauges, type OperatorMetrics } from './metrics.ts'
 import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
-import { createKeysQueue, createReconcileQueue } from './queues.ts'
+import { createListsQueue, createReconcileQueue, type PublishedList } from './queues.ts'
 import type { World } from './reconcile.ts'
 import { Reports } from './reports.ts'
 import { Scaler } from './scaler.ts'
@@ -55,7 +55,7 @@ export async function startOperator(
   await ensureBuckets(ports.bus)
   await Promise.all([publisher.open(), reports.attach(ports.bus)])
   connectEvents(running, ports)
-  await hosting.begin({ onApiKeys: () => takeKeys(running) })
+  await hosting.begin({ onApiKeys: () => takeKeys(running), onRoutes: () => takeRoutes(running) })
   // Keys before models: a router that knows a model but no key is open to everybody.
   publisher.setKeys(hosting.apiKeys())
   await publisher.syncKeys()
@@ -68,7 +68,7 @@ interface Running {
   readonly publisher: Publisher
   readonly reports: Reports
   readonly queue: Queue<DeploymentName>
-  readonly keysQueue: Queue<'keys'>
+  readonly listsQueue: Queue<PublishedList>
   readonly metrics: OperatorMetrics
   readonly world: World
   readonly timers: Timer[]
@@ -90,7 +90,10 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
   const publisher = new Publisher({
     bus,
     log,
-    onListed: (bucket) => (bucket === 'keys' ? keysQueue.add('keys') : addAll(running)),
+    onListed: (bucket) => {
+      if (bucket === 'models') addAll(running)
+      else if (running.working) listsQueue.add(bucket)
+    },
   })
   const scaler = new Scaler({ platform, reports, clock, log, onChange: (name) => add(name) })
   const world: World = {
@@ -106,13 +109,13 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
     onRollback: (deployment) => metrics.rollbacks.inc({ deployment }),
   }
   const queue = createReconcileQueue(world, metrics, random, hosting.reconcilesMax)
-  const keysQueue = createKeysQueue(world, random)
+  const listsQueue = createListsQueue(world, random)
   const running: Running = {
     hosting,
     publisher,
     reports,
     queue,
-    keysQueue,
+    listsQueue,
     metrics,
     world,
     timers: [],
@@ -131,14 +134,21 @@ function addAll({ working, hosting, publisher, queue }: Running): void {
   for (const name of new Set([...hosting.platform.names(), ...publisher.names()])) queue.add(name)
 }
 
-function takeKeys({ hosting, publisher, keysQueue }: Running): void {
+function takeKeys({ hosting, publisher, listsQueue }: Running): void {
   publisher.setKeys(hosting.apiKeys())
-  keysQueue.add('keys')
+  listsQueue.add('keys')
+}
+
+/** Before everything is known a part of the routes would be taken for all of them. */
+function takeRoutes({ working, hosting, publisher, listsQueue }: Running): void {
+  if (!working) return
+  publisher.setRoutes(hosting.routes().flatMap(({ record }) => record ?? []))
+  listsQueue.add('routes')
 }
 
 /** Who tells the queue what. */
 function connectEvents(running: Running, { bus, log }: OperatorPorts): void {
-  const { hosting, publisher, reports, keysQueue } = running
+  const { hosting, publisher, reports, listsQueue } = running
   hosting.platform.onWorkerEnd((worker) => {
     reports.drop(worker)
     void removeRegistration(publisher, worker, log)
@@ -149,7 +159,8 @@ function connectEvents(running: Running, { bus, log }: OperatorPorts): void {
     // A server that came back without its files has no buckets; routers and workers wait for us to make them.
     ensureBuckets(bus).then(
       () => {
-        keysQueue.add('keys')
+        listsQueue.add('keys')
+        takeRoutes(running)
         addAll(running)
       },
       (error: unknown) => log.warn({ error }, 'buckets cannot be checked'),
@@ -164,6 +175,7 @@ function beginWork(running: Running, { clock }: OperatorPorts): void {
     running.world.scaler.start(),
   )
   addAll(running)
+  takeRoutes(running)
 }
 
 async function removeRegistration(publisher: Publisher, worker: WorkerId, log: Log): Promise<void> {
@@ -184,7 +196,8 @@ function operatorOf(running: Running, ports: OperatorPorts): Operator {
     metrics,
     status: () => {
       const { path, problems } = hosting.source
-      return operatorStatus(world, { pid: ports.pid, startedAt, resourcesPath: path, problems })
+      const routes = hosting.routes()
+      return operatorStatus(world, { pid: ports.pid, startedAt, resourcesPath: path, problems, routes })
     },
     updateGauges: () => gauges.update(world, queue.depth),
     ready: () => !running.stopping && ports.bus.state === 'connected',
@@ -193,11 +206,12 @@ function operatorOf(running: Running, ports: OperatorPorts): Operator {
 }
 
 async function stop(running: Running, { bus }: OperatorPorts): Promise<void> {
-  const { hosting, publisher, queue, keysQueue, timers } = running
+  const { hosting, publisher, queue, listsQueue, timers } = running
   running.stopping = true
-  await hosting.stop(() => publisher.names().length === 0 || bus.state !== 'connected')
+  const isEmpty = () => publisher.names().length === 0 && publisher.routeNames().length === 0
+  await hosting.stop(() => isEmpty() || bus.state !== 'connected')
   for (const timer of timers) timer.cancel()
-  await Promise.all([queue.stop(), keysQueue.stop()])
+  await Promise.all([queue.stop(), listsQueue.stop()])
   await hosting.close()
   await bus.close()
 }

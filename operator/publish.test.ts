@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { beforeEach, expect, test } from 'vitest'
-import { DeploymentName } from '#contracts/ids.ts'
+import { DeploymentName, RouteName } from '#contracts/ids.ts'
+import type { RouteRecord } from '#contracts/records.ts'
 import { ApiKeySecret, apiKeySecretType } from '#contracts/resources/apiKey.ts'
 import { silentLog } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
@@ -99,12 +100,33 @@ test('a key whose weight changed is written again, one that did not is left alon
   expect(network.counts.published - before).toBeLessThanOrEqual(1)
 })
 
+test('routes are written as a whole: what is new or changed is put, what is no longer wanted goes', async () => {
+  const route = (weight: number): RouteRecord => ({
+    route: RouteName.parse('helper'),
+    name: 'assistant',
+    created: 1,
+    policy: { kind: 'weighted', targets: [{ deployment: name, weight }] },
+  })
+  network.buckets.put('routes', 'left-over', encode(route(1)))
+  const publisher = await opened()
+  publisher.setRoutes([route(1)])
+  await through(publisher.syncRoutes())
+  expect(publisher.routeNames()).toEqual(['helper'])
+  expect(network.buckets.keys('routes')).toEqual(['helper'])
+  const before = network.counts.published
+  await through(publisher.syncRoutes())
+  expect(network.counts.published).toBe(before)
+  publisher.setRoutes([])
+  await through(publisher.syncRoutes())
+  expect(network.buckets.keys('routes')).toEqual([])
+})
+
 test('a server that lost its files is noticed: every bucket is listed again and known to be empty', async () => {
   const publisher = await opened()
   await through(publisher.putRecord(name, record))
   listed.length = 0
   network.restartServer({ downMs: 50, spreadMs: 0, keepBuckets: false })
   await clock.advance(5_000)
-  expect(listed.sort()).toEqual(['keys', 'models'])
+  expect(listed.sort()).toEqual(['keys', 'models', 'routes'])
   expect(publisher.recordOf(name)).toBeNull()
 })

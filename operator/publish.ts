@@ -1,13 +1,13 @@
 /**
- * What the operator writes into the KV buckets: model records, API keys, and the removal of dead workers' registrations.
+ * What the operator writes into the KV buckets: model records, routes, API keys, and the removal of dead workers' registrations.
  *
- * Sole writer of `models` and `keys`. It watches both, so what stands there after a restart of the operator or of NATS is
+ * Sole writer of `models`, `routes` and `keys`. It watches them, so what stands there after a restart of the operator or of NATS is
  * compared with what should stand there, and what is stale goes.
  */
 import { createHash } from 'node:crypto'
 import type * as z from 'zod'
 import { DeploymentName, type WorkerId } from '#contracts/ids.ts'
-import { KeyRecord, ModelRecord } from '#contracts/records.ts'
+import { KeyRecord, ModelRecord, RouteRecord } from '#contracts/records.ts'
 import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
 import type { Bucket } from '#contracts/subjects.ts'
 import type { Bus } from '#runtime/bus.ts'
@@ -19,19 +19,22 @@ export class Publisher {
   readonly #bus: Bus
   readonly #models: Mirror<ModelRecord>
   readonly #keys: Mirror<KeyRecord>
+  readonly #routes: Mirror<RouteRecord>
   #wantedKeys: ReadonlyMap<string, KeyRecord> = new Map()
+  #wantedRoutes: ReadonlyMap<string, RouteRecord> = new Map()
 
   /** `onListed`: a bucket has been read (again): everything in it should be compared with what is wanted. */
-  constructor(options: { bus: Bus; log: Log; onListed: (bucket: 'models' | 'keys') => void }) {
+  constructor(options: { bus: Bus; log: Log; onListed: (bucket: 'models' | 'routes' | 'keys') => void }) {
     const { bus, log, onListed } = options
     this.#bus = bus
     this.#models = new Mirror('models', ModelRecord, log, () => onListed('models'))
     this.#keys = new Mirror('keys', KeyRecord, log, () => onListed('keys'))
+    this.#routes = new Mirror('routes', RouteRecord, log, () => onListed('routes'))
   }
 
-  /** Resolves when both buckets have been read once. */
+  /** Resolves when every bucket has been read once. */
   async open(): Promise<void> {
-    await Promise.all([this.#models.follow(this.#bus), this.#keys.follow(this.#bus)])
+    await Promise.all([this.#models, this.#keys, this.#routes].map((mirror) => mirror.follow(this.#bus)))
   }
 
   names(): readonly DeploymentName[] {
@@ -61,17 +64,34 @@ export class Publisher {
   }
 
   /** New keys are there before old ones go: between the two the bucket must never be empty, which would open the router. */
-  async syncKeys(): Promise<void> {
-    const { entries } = this.#keys
-    for (const [hash, record] of this.#wantedKeys) {
-      const there = entries.get(hash)
+  syncKeys(): Promise<void> {
+    return this.#sync(this.#keys, this.#wantedKeys)
+  }
+
+  /** Names of routes that routers know. */
+  routeNames(): readonly string[] {
+    return [...this.#routes.entries.keys()]
+  }
+
+  setRoutes(records: readonly RouteRecord[]): void {
+    this.#wantedRoutes = new Map(records.map((record) => [record.route, record]))
+  }
+
+  syncRoutes(): Promise<void> {
+    return this.#sync(this.#routes, this.#wantedRoutes)
+  }
+
+  /** What is wanted is written first, what is not goes then. */
+  async #sync<T>({ bucket, entries }: Mirror<T>, wanted: ReadonlyMap<string, T>): Promise<void> {
+    for (const [key, record] of wanted) {
+      const there = entries.get(key)
       if (there !== undefined && canonicalJson(there) === canonicalJson(record)) continue
-      await this.#bus.put('keys', hash, encode(record))
-      entries.set(hash, record)
+      await this.#bus.put(bucket, key, encode(record))
+      entries.set(key, record)
     }
-    for (const hash of [...entries.keys()].filter((key) => !this.#wantedKeys.has(key))) {
-      await this.#bus.remove('keys', hash)
-      entries.delete(hash)
+    for (const key of [...entries.keys()].filter((each) => !wanted.has(each))) {
+      await this.#bus.remove(bucket, key)
+      entries.delete(key)
     }
   }
 }
@@ -82,13 +102,13 @@ const recordOf = ({ tenant, weight, priority }: ApiKeySecret['stringData']): Key
 /** What stands in one bucket. The bus tells every difference again after a break, keys that are gone included. */
 class Mirror<T> {
   readonly entries = new Map<string, T>()
-  readonly #bucket: Bucket
+  readonly bucket: Bucket
   readonly #schema: z.ZodType<T>
   readonly #log: Log
   readonly #onListed: () => void
 
   constructor(bucket: Bucket, schema: z.ZodType<T>, log: Log, onListed: () => void) {
-    this.#bucket = bucket
+    this.bucket = bucket
     this.#schema = schema
     this.#log = log
     this.#onListed = onListed
@@ -96,7 +116,7 @@ class Mirror<T> {
 
   async follow(bus: Bus): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    await bus.watch(this.#bucket, {
+    await bus.watch(this.bucket, {
       entry: ({ key, value }) => this.#take(key, value),
       synced: () => {
         this.#onListed()
@@ -117,7 +137,7 @@ class Mirror<T> {
       return decode(this.#schema, value)
     } catch (error) {
       // Written by another version: treated as not there, so that it is written anew.
-      this.#log.warn({ error, bucket: this.#bucket, entry: key }, 'an entry is not understood and will be replaced')
+      this.#log.warn({ error, bucket: this.bucket, entry: key }, 'an entry is not understood and will be replaced')
       return null
     }
   }

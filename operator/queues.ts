@@ -1,5 +1,5 @@
 /**
- * The two work queues: deployments to reconcile, and the API keys, which belong to none of them.
+ * The work queues: deployments to reconcile; and what is published as one list, API keys and routes.
  *
  * Here is where what went wrong is counted and logged, once per reason: a reconcile itself only says so.
  */
@@ -30,8 +30,11 @@ export function createReconcileQueue(
   })
 }
 
-export function createKeysQueue(world: World, random: () => number): Queue<'keys'> {
-  return createQueue<'keys'>({ clock: world.clock, random, run: () => syncKeys(world) })
+/** Lists that are brought up to date as a whole. */
+export type PublishedList = 'keys' | 'routes'
+
+export function createListsQueue(world: World, random: () => number): Queue<PublishedList> {
+  return createQueue<PublishedList>({ clock: world.clock, random, run: (list) => syncList(world, list) })
 }
 
 async function runReconcile(world: World, metrics: OperatorMetrics, name: DeploymentName): Promise<Requeue> {
@@ -57,13 +60,13 @@ function logOnce(said: Map<DeploymentName, string>, name: DeploymentName, requeu
   log.warn({ deployment: name, result: requeue.kind, reason: requeue.reason }, 'reconcile is not through')
 }
 
-async function syncKeys({ publisher, log }: World): Promise<Requeue> {
+async function syncList({ publisher, log }: World, list: PublishedList): Promise<Requeue> {
   try {
-    await publisher.syncKeys()
+    await (list === 'keys' ? publisher.syncKeys() : publisher.syncRoutes())
     return { kind: 'await-change' }
   } catch (error) {
     if (!(error instanceof Failure)) throw error
-    log.warn({ error }, 'API keys are not published yet')
+    log.warn({ list, error }, 'API keys or routes are not published yet')
     return { kind: 'back-off', reason: error.message }
   }
 }

@@ -1,13 +1,21 @@
 /**
  * What `GET /status` answers: the whole picture as `paceline status` shows it, read from the world as it is now.
  */
-import type { DeploymentName } from '#contracts/ids.ts'
-import type { DeploymentReport, ModelFileState, OperatorStatus, WorkerStatus } from '#contracts/operatorStatus.ts'
+import { type DeploymentName, RouteName } from '#contracts/ids.ts'
+import type {
+  DeploymentReport,
+  ModelFileState,
+  OperatorStatus,
+  RouteReport,
+  WorkerStatus,
+} from '#contracts/operatorStatus.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
 import type { ModelDeploymentStatus } from '#contracts/resources/modelDeployment.ts'
+import { strategyOf } from '#contracts/resources/modelRoute.ts'
 import { version } from '#runtime/version.ts'
 import { cacheStateOf, type ModelState, type Observed } from './core/observed.ts'
 import { type Plan, planDeployment } from './core/plan.ts'
+import type { RouteState } from './core/routeStatus.ts'
 import { statusOf } from './core/status.ts'
 import { type JudgedWorker, judge } from './core/workers.ts'
 import { observe, type World } from './reconcile.ts'
@@ -17,6 +25,7 @@ export interface StatusFacts {
   readonly startedAt: number
   readonly resourcesPath: string
   readonly problems: readonly string[]
+  readonly routes: readonly RouteState[]
 }
 
 export function operatorStatus(world: World, facts: StatusFacts): OperatorStatus {
@@ -27,6 +36,17 @@ export function operatorStatus(world: World, facts: StatusFacts): OperatorStatus
     natsConnected: world.reports.busConnectedSince !== null,
     resources: { path: facts.resourcesPath, problems: [...facts.problems] },
     deployments: world.platform.names().map((name) => deploymentReport(world, name)),
+    routes: facts.routes.map(routeReport),
+  }
+}
+
+function routeReport({ route: { name, spec, deployments }, status }: RouteState): RouteReport {
+  return {
+    name: RouteName.parse(name),
+    model: spec?.name ?? null,
+    strategy: spec === null ? null : strategyOf(spec),
+    deployments: [...deployments],
+    status: status ?? { conditions: [], observedGeneration: 0 },
   }
 }
 

@@ -5,20 +5,23 @@
 import type { IncomingMessage } from 'node:http'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
-import type { KeyRecord } from '#contracts/records.ts'
+import type { TenantId } from '#contracts/ids.ts'
+import type { KeyRecord, ModelRecord } from '#contracts/records.ts'
 import type { RouterConfig } from '#contracts/routerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { parseJson, readBody } from './body.ts'
+import { sessionKeyOf } from './core/sessionKey.ts'
 import { type Exchange, headerOf } from './exchange.ts'
 import { parseChat } from './openai/chat.ts'
 import { parseCompletion } from './openai/completions.ts'
 import { embeddingBody, parseEmbedding } from './openai/embeddings.ts'
 import { type AnswerIdentity, chatFormat, type Format, textFormat } from './openai/format.ts'
-import type { ParseContext, ParsedRequest } from './openai/route.ts'
+import type { NamingFields, ParseContext, ParsedRequest } from './openai/route.ts'
 import { StreamSink } from './openai/stream.ts'
 import { WholeSink } from './openai/whole.ts'
 import type { ResponseSink, RoutedRequest } from './request.ts'
 import type { Router } from './router.ts'
+import { type NamedRequest, noDeployment } from './routing.ts'
 
 export interface EndpointOptions {
   readonly router: Router
@@ -36,6 +39,7 @@ export interface Endpoint {
 }
 
 interface Given {
+  readonly request: IncomingMessage
   readonly bytes: Buffer
   readonly exchange: Exchange
   readonly principal: KeyRecord
@@ -101,7 +105,7 @@ export function serve(
       refuse: (failure) => exchange.fail(failure),
       body: (bytes) =>
         answering(exchange, () =>
-          submit(options, endpoint, { bytes, exchange, principal, deadlineMs, readAt: options.clock.now() }),
+          submit(options, endpoint, { request, bytes, exchange, principal, deadlineMs, readAt: options.clock.now() }),
         ),
     })
   })
@@ -110,11 +114,7 @@ export function serve(
 function submit({ router, secondsNow }: EndpointOptions, endpoint: Endpoint, given: Given): void {
   const { exchange } = given
   const context: ParseContext = {
-    model: (name) => {
-      const record = router.model(name)?.record
-      if (record !== undefined) exchange.model = record.deployment
-      return record
-    },
+    model: (named) => chosenModel(router, given, named),
     seed: () => router.newSeed(),
   }
   const identity = (parsed: ParsedRequest): AnswerIdentity => ({
@@ -126,6 +126,31 @@ function submit({ router, secondsNow }: EndpointOptions, endpoint: Endpoint, giv
   const { parsed, sink } = endpoint.answer(parseJson(given.bytes), { context, exchange, identity })
   const handle = router.submit(routed(parsed, given), sink)
   if (!exchange.answered) exchange.running = handle
+}
+
+/** What the name stands for, or what a route makes of it for this request. */
+function chosenModel(router: Router, given: Given, named: NamingFields): ModelRecord | undefined {
+  const { exchange, principal } = given
+  const decided = router.decide(namedRequest(given, named, principal.tenant))
+  if (decided === undefined) return undefined
+  exchange.decided = decided
+  if (decided.record === null) throw noDeployment(named.model)
+  exchange.model = decided.record.deployment
+  return decided.record
+}
+
+export function namedRequest(
+  { request, exchange }: { readonly request: IncomingMessage; readonly exchange: Exchange },
+  named: NamingFields,
+  tenant: TenantId,
+): NamedRequest {
+  const header = (name: string) => headerOf(request, name)
+  return {
+    id: exchange.id,
+    model: named.model,
+    tenant,
+    key: sessionKeyOf({ header, body: named, requestId: exchange.id }),
+  }
 }
 
 function routed(parsed: ParsedRequest, given: Given): RoutedRequest {
@@ -160,7 +185,7 @@ function deadlineOf(request: IncomingMessage, config: RouterConfig): number {
 }
 
 /** Runs a step; what it throws as a Failure is the answer. Anything else is a bug and goes up. */
-function answering(exchange: Exchange, step: () => void): void {
+export function answering(exchange: Exchange, step: () => void): void {
   try {
     step()
   } catch (error) {

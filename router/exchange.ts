@@ -13,11 +13,13 @@ import type { StallWatch } from './backpressure.ts'
 import type { AnsweringSockets } from './clientError.ts'
 import { outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
 import { outcomeTag, type RouterMetrics } from './metrics.ts'
+import { asksForDecision, decisionHeaders, explainHeader } from './openai/decision.ts'
 import { errorBody, errorJson, retryAfterSeconds, statusOf } from './openai/errors.ts'
 import type { StreamOutput } from './openai/stream.ts'
 import type { WholeOutput } from './openai/whole.ts'
 import type { RequestHandle, RequestOutcome } from './request.ts'
 import type { Router } from './router.ts'
+import type { Decided } from './routing.ts'
 
 export interface ExchangeContext {
   readonly router: Router
@@ -30,6 +32,7 @@ export interface ExchangeContext {
 }
 
 const clientLeftStatus = 499
+const noHeaders: Readonly<Record<string, string>> = {}
 const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
 
 export class Exchange implements StreamOutput, WholeOutput {
@@ -42,6 +45,8 @@ export class Exchange implements StreamOutput, WholeOutput {
   /** What to cancel when the client leaves. Held here, not in a closure: measured with one, whole requests lived into old memory. */
   running: RequestHandle | null = null
   onDrain: (() => void) | null = null
+  /** Which deployment was chosen, and why; null: nothing was asked of a model. */
+  decided: Decided | null = null
   readonly #context: ExchangeContext
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -146,24 +151,36 @@ export class Exchange implements StreamOutput, WholeOutput {
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',
       'x-request-id': this.id,
+      ...this.#decisionHeaders(),
       ...(this.#chunked ? { 'transfer-encoding': 'chunked' } : {}),
+      ...this.#closing(),
     })
     // Node would write each chunk as four pieces; a frame of a stream is one string, and a tenth of its cost is saved.
     this.#response.chunkedEncoding = false
   }
 
+  /** While the router drains each answer is the last one of its connection. */
+  #closing(): Record<string, string> {
+    return this.#context.router.draining ? { connection: 'close' } : {}
+  }
+
   #send(status: number, body: string, outcome: RequestOutcomeTag, headers: Record<string, string> = {}): void {
     if (this.#answered) return
-    const closing = this.#context.router.draining ? { connection: 'close' } : {}
     this.#response.writeHead(status, {
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),
       'x-request-id': this.id,
-      ...closing,
+      ...this.#decisionHeaders(),
+      ...this.#closing(),
       ...headers,
     })
     this.#response.end(body)
     this.#done(status, outcome)
+  }
+
+  #decisionHeaders(): Record<string, string> {
+    if (this.decided === null || !asksForDecision(headerOf(this.#request, explainHeader))) return noHeaders
+    return decisionHeaders(this.decided)
   }
 
   #resume(): void {
@@ -188,11 +205,14 @@ export class Exchange implements StreamOutput, WholeOutput {
     this.running = null
     const { metrics, log, clock, accessLog } = this.#context
     metrics.requests.inc({ model: this.model, endpoint: this.#endpoint, outcome, status })
+    const { route = null, deployment = null } = this.decided?.decision ?? {}
+    if (route !== null) metrics.routeRequests.inc({ route, deployment: deployment ?? 'none', outcome })
     if (!accessLog) return
     const trace = traceparent.exec(headerOf(this.#request, 'traceparent') ?? '')?.[1]
     const durationMs = Math.round((clock.now() - this.arrivedAt) * 100) / 100
     const fields = { request: this.id, model: this.model, endpoint: this.#endpoint, outcome, status, durationMs }
-    log.info(trace === undefined ? fields : { ...fields, trace }, 'request')
+    const more = { ...(route === null ? {} : { route }), ...(trace === undefined ? {} : { trace }) }
+    log.info({ ...fields, ...more }, 'request')
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the operator published: deployments, API keys, worker registrations; and what workers report. Folded from watched KV
+ * What the operator published: deployments, routes, API keys, worker registrations; and what workers report. Folded from watched KV
  * buckets and the report subject into maps that requests read.
  *
  * A record that does not have its declared form is logged and skipped: one broken record must not take the others away.
@@ -8,13 +8,15 @@
 import { isWorkerReport } from '#contracts/checks/workerReport.ts'
 import { type DeploymentName, WorkerId } from '#contracts/ids.ts'
 import { WorkerReport } from '#contracts/messages.ts'
-import { KeyRecord, ModelRecord, WorkerRecord } from '#contracts/records.ts'
+import { KeyRecord, ModelRecord, RouteRecord, WorkerRecord } from '#contracts/records.ts'
 import { type Bucket, subjects } from '#contracts/subjects.ts'
 import type { Bus, KeyValueEntry, Subscription } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { decode, decodeChecked } from '#runtime/messages.ts'
 import type { WorkerTable } from './core/workers.ts'
+
+const watchedBuckets = 4
 
 export interface RegistryEvents {
   /** Something about this deployment's workers changed that may let work go. */
@@ -31,6 +33,8 @@ export class Registry {
   readonly #events: RegistryEvents
   readonly #models = new Map<string, ModelRecord>()
   readonly #byName = new Map<string, ModelRecord>()
+  readonly #routes = new Map<string, RouteRecord>()
+  readonly #routeByName = new Map<string, RouteRecord>()
   readonly #keys = new Map<string, KeyRecord>()
   #hasHadKeys = false
   readonly #synced = new Set<Bucket>()
@@ -47,6 +51,7 @@ export class Registry {
   async start(): Promise<void> {
     this.#subscriptions.push(this.#bus.subscribe(subjects.allReports, (payload) => this.#takeReport(payload)))
     await this.#watch('models', (entry) => this.#takeModel(entry))
+    await this.#watch('routes', (entry) => this.#takeRoute(entry))
     await this.#watch('keys', (entry) => this.#takeKey(entry))
     await this.#watch('workers', (entry) => this.#takeWorker(entry))
   }
@@ -56,7 +61,7 @@ export class Registry {
   }
 
   get synced(): boolean {
-    return this.#synced.size === 3
+    return this.#synced.size === watchedBuckets
   }
 
   /** By any of its served names. */
@@ -66,6 +71,20 @@ export class Registry {
 
   models(): ModelRecord[] {
     return [...this.#models.values()]
+  }
+
+  /** By its own name only. */
+  deployment(name: string): ModelRecord | undefined {
+    return this.#models.get(name)
+  }
+
+  /** By the name that clients use. Ask for a deployment of that name first: while names change hands, both may be published. */
+  route(name: string): RouteRecord | undefined {
+    return this.#routeByName.get(name)
+  }
+
+  routes(): RouteRecord[] {
+    return [...this.#routes.values()]
   }
 
   key(sha256: string): KeyRecord | undefined {
@@ -95,6 +114,14 @@ export class Registry {
     this.#byName.clear()
     for (const model of this.#models.values())
       for (const name of [model.deployment, ...model.servedNames]) this.#byName.set(name, model)
+  }
+
+  #takeRoute({ key, value }: KeyValueEntry): void {
+    if (value === null) this.#routes.delete(key)
+    else this.#routes.set(key, decode(RouteRecord, value))
+    this.#routeByName.clear()
+    // The older one last, so that it keeps a name that two have for a moment.
+    for (const route of [...this.#routes.values()].sort(youngestFirst)) this.#routeByName.set(route.name, route)
   }
 
   #takeKey({ key, value }: KeyValueEntry): void {
@@ -131,3 +158,5 @@ export class Registry {
     }
   }
 }
+
+const youngestFirst = (a: RouteRecord, b: RouteRecord) => b.created - a.created || (a.route < b.route ? 1 : -1)

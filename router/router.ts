@@ -8,7 +8,7 @@
 import { Failure } from '#contracts/failure.ts'
 import { RouterId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import type { KeyRecord, ModelRecord } from '#contracts/records.ts'
+import type { KeyRecord, ModelRecord, RouteRecord } from '#contracts/records.ts'
 import type { RouterConfig } from '#contracts/routerConfig.ts'
 import { subjects } from '#contracts/subjects.ts'
 import type { Bus, BusState, Subscription } from '#runtime/bus.ts'
@@ -16,6 +16,7 @@ import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { Authenticator } from './auth.ts'
+import { targetsOf } from './core/route.ts'
 import { WorkerTable } from './core/workers.ts'
 import { Dispatcher } from './dispatch.ts'
 import { Lanes } from './lanes.ts'
@@ -23,6 +24,7 @@ import { RequestMeter, type RouterMetrics } from './metrics.ts'
 import { Registry } from './registry.ts'
 import type { RequestHandle, ResponseSink, RoutedRequest } from './request.ts'
 import { Requests } from './requests.ts'
+import { type Decided, type NamedRequest, Routing } from './routing.ts'
 
 export interface RouterOptions {
   readonly bus: Bus
@@ -40,6 +42,12 @@ export interface ModelView {
   readonly ready: boolean
 }
 
+export interface RouteView {
+  readonly record: RouteRecord
+  /** Of the deployments that may get a request and exist. */
+  readonly models: readonly ModelView[]
+}
+
 export interface Router {
   readonly id: RouterId
   /** Subscribes and lists; resolves once the configuration was asked for (`ready` says when it is there). */
@@ -49,6 +57,12 @@ export interface Router {
   authenticate(authorization: string | undefined): KeyRecord
   model(name: string): ModelView | undefined
   models(): ModelView[]
+  route(name: string): RouteView | undefined
+  routes(): RouteView[]
+  /** Which deployment gets a request, whether it names one or a route; counted and logged. Undefined: nobody has the name. */
+  decide(request: NamedRequest): Decided | undefined
+  /** What `decide` would say now. */
+  explain(request: NamedRequest): Decided | undefined
   /** A request id or seed that no other request of this router has. */
   newId(): string
   newSeed(): number
@@ -62,8 +76,8 @@ export interface Router {
   readonly attempts: number
   /** Sets the gauges; call before the metrics are read. */
   observe(): void
-  /** Refuses what is new from now on. */
-  drain(): void
+  /** Not ready from now on; what comes within `acceptMs` is still answered (its connection is then closed), later it is refused. */
+  drain(acceptMs: number): void
   /** Ends what still runs, with a clear error each, and lets go of bus and clock. */
   stop(): void
 }
@@ -85,11 +99,14 @@ class BusRouter implements Router {
   readonly #dispatcher: Dispatcher
   readonly #registry: Registry
   readonly #authenticator: Authenticator
+  readonly #routing: Routing
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
   /** Ids stand in every frame of a stream, so they are short. */
   readonly #idStem: string
   #draining = false
+  /** While it drains. */
+  #acceptsUntil = Number.NEGATIVE_INFINITY
   #ids = 0
   #reportedAt: number
   /** A report out of turn is under way. */
@@ -134,6 +151,8 @@ class BusRouter implements Router {
       },
     })
     this.#authenticator = new Authenticator(this.#registry)
+    const { accessLog } = config
+    this.#routing = new Routing({ registry: this.#registry, workers, clock, log, metrics, accessLog })
   }
 
   async start(): Promise<void> {
@@ -165,6 +184,23 @@ class BusRouter implements Router {
 
   models(): ModelView[] {
     return this.#registry.models().map((record) => this.#view(record))
+  }
+
+  route(name: string): RouteView | undefined {
+    const record = this.#registry.model(name) === undefined ? this.#registry.route(name) : undefined
+    return record === undefined ? undefined : this.#routeView(record)
+  }
+
+  routes(): RouteView[] {
+    return this.#registry.routes().flatMap(({ name }) => this.route(name) ?? [])
+  }
+
+  decide(request: NamedRequest): Decided | undefined {
+    return this.#routing.decide(request)
+  }
+
+  explain(request: NamedRequest): Decided | undefined {
+    return this.#routing.explain(request)
   }
 
   newId(): string {
@@ -211,12 +247,14 @@ class BusRouter implements Router {
     }
   }
 
-  drain(): void {
+  drain(acceptMs: number): void {
     this.#draining = true
+    this.#acceptsUntil = this.#options.clock.now() + acceptMs
   }
 
   stop(): void {
     this.#draining = true
+    this.#acceptsUntil = Number.NEGATIVE_INFINITY
     this.#requests.endAll(drainingFailure())
     for (const timer of this.#timers.splice(0)) timer.cancel()
     this.#hurriedReport?.cancel()
@@ -226,7 +264,7 @@ class BusRouter implements Router {
   }
 
   #refusal(): Failure | null {
-    if (this.#draining) return drainingFailure()
+    if (this.#draining && this.#options.clock.now() >= this.#acceptsUntil) return drainingFailure()
     if (this.#options.bus.state === 'connected') return null
     return new Failure('bus-unavailable', 'the router has lost its connection to NATS and is reconnecting', {
       retry: { kind: 'after', afterMs: refusedAfterMs },
@@ -273,6 +311,12 @@ class BusRouter implements Router {
     const deployments = this.#meter.report(names, (name) => this.#lanes.depth(name), seconds)
     this.#reportedAt = now
     bus.publish(subjects.routerReport(this.id), encode({ router: this.id, deployments }))
+  }
+
+  #routeView(record: RouteRecord): RouteView {
+    const served = targetsOf(record).filter(({ weight }) => weight > 0)
+    const models = served.flatMap(({ deployment }) => this.#registry.deployment(deployment) ?? [])
+    return { record, models: models.map((model) => this.#view(model)) }
   }
 
   #view(record: ModelRecord): ModelView {

@@ -17,8 +17,9 @@ import {
   type EndpointOptions,
   serve,
 } from './endpoints.ts'
+import { explain } from './explain.ts'
 import { Exchange, type ExchangeContext, headerOf } from './exchange.ts'
-import { modelBody, modelList } from './openai/models.ts'
+import { modelBody, modelList, routeBody } from './openai/models.ts'
 import type { Router } from './router.ts'
 
 const endpoints: ReadonlyMap<string, Endpoint> = new Map([
@@ -26,6 +27,8 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map([
   ['/v1/completions', completionEndpoint],
   ['/v1/embeddings', embeddingEndpoint],
 ])
+/** Express would take what follows the colon for the name of a parameter. */
+const explainPath = '/v1/route\\:explain'
 const pages = ['/v1/models', '/v1/models/*id', '/health', '/healthz', '/livez', '/readyz', '/version', '/metrics']
 
 type Open = (endpoint: string, request: IncomingMessage, response: ServerResponse) => Exchange
@@ -57,9 +60,12 @@ function createApp(options: EndpointOptions, context: ExchangeContext, open: Ope
   // Here they come with a query, a final slash or other letters' case.
   for (const [path, endpoint] of endpoints)
     app.post(path, (request, response) => serve(options, endpoint, request, open(endpoint.name, request, response)))
+  app.post(explainPath, (request, response) => explain(options, request, open('route:explain', request, response)))
   addModelPages(app, options.router, open)
   addProcessPages(app, context, open)
-  app.all([...endpoints.keys()], (request, response) => wrongMethod(open('other', request, response), 'POST'))
+  app.all([...endpoints.keys(), explainPath], (request, response) =>
+    wrongMethod(open('other', request, response), 'POST'),
+  )
   app.all(pages, (request, response) => wrongMethod(open('other', request, response), 'GET'))
   app.use((request, response) => noSuchPage(open('other', request, response), request))
   app.use(errorHandler(context, open))
@@ -69,7 +75,7 @@ function createApp(options: EndpointOptions, context: ExchangeContext, open: Ope
 function addModelPages(app: Express, router: Router, open: Open): void {
   app.get('/v1/models', (request, response) => {
     const exchange = open('models', request, response)
-    guarded(exchange, request, router, () => modelList(router.models()))
+    guarded(exchange, request, router, () => modelList(router.models(), router.routes()))
   })
   // A model's name may hold slashes; so everything behind the prefix is the name.
   app.get('/v1/models/*id', (request, response) => {
@@ -78,6 +84,8 @@ function addModelPages(app: Express, router: Router, open: Open): void {
     guarded(exchange, request, router, () => {
       const view = router.model(name)
       if (view !== undefined) return modelBody(view, name)
+      const route = router.route(name)
+      if (route !== undefined) return routeBody(route)
       throw new Failure('model-not-found', `the model '${name.slice(0, 128)}' does not exist here`, { param: 'model' })
     })
   })

@@ -99,7 +99,7 @@ export const resourceKinds: readonly ResourceKind[] = [
     plural: 'modelroutes',
     shortNames: ['mroute', 'mroutes'],
     description:
-      'A model name for clients that stands for a policy over pairs. Accepted and checked, and not carried out yet in this version.',
+      'A model name for clients that stands for a policy over pairs. direct and weighted are carried out; cascade and risk are checked, and without effect in this version.',
     scale: false,
     columns: [
       { name: 'Model', type: 'string', jsonPath: '.spec.name', description: 'The name that clients use.' },

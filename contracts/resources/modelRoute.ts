@@ -1,8 +1,8 @@
 /**
  * `ModelRoute`: a model name for clients that stands for a policy over deployments.
  *
- * Exactly one strategy per route. In this version a route is accepted and checked, and nobody carries it out: routers answer its
- * name with "no such model", and its status and the definition's description say so.
+ * Exactly one strategy per route. `direct` and `weighted` are carried out by every router. `cascade` and `risk` are accepted and checked
+ * in this version, and nobody carries them out: routers answer such a name with "no such model", and the route's status says so.
  */
 import * as z from 'zod'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
@@ -19,7 +19,16 @@ const Direct = z.strictObject({ deployment: Target })
 const Weighted = hinted(
   ruled(
     z
-      .array(z.strictObject({ deployment: Target, weight: z.int().min(0).max(1_000).describe('Share of requests.') }))
+      .array(
+        z.strictObject({
+          deployment: Target,
+          weight: z
+            .int()
+            .min(0)
+            .max(1_000)
+            .describe('Share of requests, relative to the other weights; 0: none, even when the others cannot answer.'),
+        }),
+      )
       .min(1)
       .max(16),
     [
@@ -119,6 +128,7 @@ const Risk = ruled(
 )
 
 const strategies = ['direct', 'weighted', 'cascade', 'risk'] as const
+export type RouteStrategy = (typeof strategies)[number]
 
 export const ModelRouteSpec = ruled(
   z.strictObject({
@@ -129,8 +139,12 @@ export const ModelRouteSpec = ruled(
     }),
     direct: Direct.optional().describe('Another name for one deployment.'),
     weighted: Weighted.optional().describe('Shares of requests, such as for a canary.'),
-    cascade: Cascade.optional().describe('Smaller models first; what is not good enough goes on to the next.'),
-    risk: Risk.optional().describe('One deployment, and another one for answers that are likely wrong.'),
+    cascade: Cascade.optional().describe(
+      'Smaller models first; what is not good enough goes on to the next. Checked, and without effect in this version.',
+    ),
+    risk: Risk.optional().describe(
+      'One deployment, and another one for answers that are likely wrong. Checked, and without effect in this version.',
+    ),
   }),
   [
     {
@@ -165,6 +179,11 @@ export const ModelRoute = ruled(
   [nameRule],
 )
 export type ModelRoute = z.infer<typeof ModelRoute>
+
+export function strategyOf(spec: ModelRouteSpec): RouteStrategy {
+  // The schema has exactly one of them.
+  return strategies.find((name) => spec[name] !== undefined) ?? 'direct'
+}
 
 /** Every deployment that a route names, each once. */
 export function deploymentsOf({ direct, weighted, cascade, risk }: ModelRouteSpec): string[] {

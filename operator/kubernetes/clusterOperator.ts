@@ -134,5 +134,6 @@ function standby(
       problems: [],
     },
     deployments: [],
+    routes: [],
   }
 }

@@ -17,7 +17,7 @@ import { type ApiKeys, readApiKeys } from './core/apiKeys.ts'
 import { NameClaims } from './core/claims.ts'
 import type { NameOwner } from '../core/observed.ts'
 import type { PodPlace } from './core/podSpec.ts'
-import type { Standing } from './core/routeStatus.ts'
+import type { RouteState, Standing } from '../core/routeStatus.ts'
 import { createEventRecorder, type EventRecorder } from './events.ts'
 import { ModelUse } from './modelUse.ts'
 import { Routes } from './routes.ts'
@@ -90,6 +90,7 @@ export class ClusterHosting implements Hosting {
       routes: watches.routes,
       recorder: routeRecorder,
       standingOf: (name) => this.#standingOf(name),
+      onRoutes: () => this.#told?.onRoutes(),
     })
   }
 
@@ -100,6 +101,10 @@ export class ClusterHosting implements Hosting {
 
   apiKeys(): readonly ApiKeySecret[] {
     return this.#apiKeys.keys
+  }
+
+  routes(): readonly RouteState[] {
+    return this.#routes.states()
   }
 
   async begin(events: HostingEvents): Promise<void> {

@@ -197,13 +197,14 @@ describe('a route in a cluster', () => {
       (condition) => condition.type === type,
     )?.reason
 
-  test('is told that it has no effect yet, and how what it names stands; then nothing more is written', async () => {
+  test('is told where requests go and how what it names stands; then nothing more is written', async () => {
     await start()
     route('helper', { name: 'assistant', direct: { deployment: 'smol' } })
     await says('helper', 'Degraded', 'DeploymentMissing')
-    expect(reasonOf('helper', 'Ready')).toBe('NoEffectYet')
+    expect(reasonOf('helper', 'Ready')).toBe('NoDeploymentReady')
     pair('smol')
     await says('helper', 'DeploymentsReady', 'AllReady')
+    await says('helper', 'Ready', 'Routing')
     await says('helper', 'Degraded', 'AsExpected')
     await quiet()
     const notes = server.objects('events').filter(({ regarding }) => JSON.stringify(regarding).includes('ModelRoute'))

@@ -1,19 +1,28 @@
 /**
  * ModelRoutes in a cluster: each is judged when it, a deployment that it names, or the owner of its name changes, and its status is
- * written when it says something else than before. Sole writer of it; nothing else of a route is ours.
+ * written when it says something else than before. Sole writer of it; nothing else of a route is ours. What routers are told of them is
+ * read here (`states`) and published elsewhere.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '#contracts/failure.ts'
 import { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import type { NameOwner } from '../core/observed.ts'
+import type { NameConflict, NameOwner } from '../core/observed.ts'
+import {
+  type KnownRoute,
+  readRoute,
+  routeRecordOf,
+  type RouteState,
+  routeStatusOf,
+  type Standing,
+} from '../core/routeStatus.ts'
 import { createQueue, type Queue, type Requeue } from '../queue.ts'
 import type { KubernetesClient } from './client.ts'
 import type { NameClaims } from './core/claims.ts'
+import { createdOf } from './core/deployments.ts'
 import { isDeleting, nameOf, resources, type RouteObject, uidOf } from './core/objects.ts'
 import { occurrencesOf } from './core/occurrences.ts'
-import { type KnownRoute, readRoute, routeStatusOf, type Standing } from './core/routeStatus.ts'
 import type { EventRecorder } from './events.ts'
 import type { Reflector } from './reflector.ts'
 import type { Change } from './watches.ts'
@@ -31,6 +40,8 @@ export interface RoutesOptions {
   readonly standingOf: (deployment: string) => Standing
   /** These may have more or fewer names now. */
   readonly onNames: (owners: readonly NameOwner[]) => void
+  /** What routers are told of routes may have changed. */
+  readonly onRoutes: () => void
 }
 
 export class Routes {
@@ -51,6 +62,15 @@ export class Routes {
     for (const name of this.#known.keys()) this.#queue.add(name)
   }
 
+  /** Every route, as it was last judged. */
+  states(): RouteState[] {
+    return [...this.#known.values()].map((route) => ({
+      route,
+      record: routeRecordOf(route, this.#conflictOf(route.name)),
+      status: ModelRouteStatus.safeParse(this.#options.routes.get(route.name)?.status).data ?? null,
+    }))
+  }
+
   stop(): Promise<void> {
     return this.#queue.stop()
   }
@@ -58,26 +78,52 @@ export class Routes {
   /** From the watch of ModelRoutes. */
   changed(name: string, { now }: Change<RouteObject>): void {
     const { names, onNames } = this.#options
+    const before = this.#known.get(name)
     if (now === undefined || isDeleting(now)) {
       this.#known.delete(name)
       onNames(names.remove({ kind: 'route', name }))
+      this.#nameChanged(name, before)
       return
     }
-    const route = readRoute(name, now.metadata?.generation ?? 0, now.spec)
+    const route = readRoute(name, { generation: now.metadata?.generation ?? 0, created: createdOf(now) }, now.spec)
     this.#known.set(name, route)
     const created = now.metadata?.creationTimestamp ?? ''
     const servedNames = route.spec === null ? [] : [route.spec.name]
     onNames(names.set({ kind: 'route', name, servedNames, created }))
+    this.#nameChanged(name, before)
     this.look(name)
   }
 
   /** Something about this deployment changed. */
   deploymentChanged(deployment: string): void {
-    for (const route of this.#known.values()) if (route.deployments.includes(deployment)) this.look(route.name)
+    if (!this.#begun) return
+    for (const route of this.#known.values()) if (route.deployments.includes(deployment)) this.#queue.add(route.name)
   }
 
+  /** Whose its name is may have changed. */
   look(name: string): void {
-    if (this.#begun && this.#known.has(name)) this.#queue.add(name)
+    if (!this.#begun) return
+    if (this.#known.has(name)) this.#queue.add(name)
+    this.#options.onRoutes()
+  }
+
+  /** Others may name this route in the place of a deployment, by either of its names. */
+  #nameChanged(name: string, before: KnownRoute | undefined): void {
+    if (!this.#begun) return
+    for (const own of new Set([name, before?.spec?.name, this.#known.get(name)?.spec?.name]))
+      if (own !== undefined) this.deploymentChanged(own)
+    this.#options.onRoutes()
+  }
+
+  #standingOf(deployment: string): Standing {
+    const standing = this.#options.standingOf(deployment)
+    if (standing !== 'missing') return standing
+    const isRoute = [...this.#known.values()].some(({ name, spec }) => name === deployment || spec?.name === deployment)
+    return isRoute ? 'route' : 'missing'
+  }
+
+  #conflictOf(name: string): NameConflict | null {
+    return this.#options.names.grantOf({ kind: 'route', name }).conflicts[0] ?? null
   }
 
   async #run(name: string): Promise<Requeue> {
@@ -92,12 +138,12 @@ export class Routes {
   }
 
   async #judge(name: string): Promise<void> {
-    const { client, routes, names, nowIso, standingOf, recorder } = this.#options
+    const { client, routes, nowIso, recorder } = this.#options
     const object = routes.get(name)
     const route = this.#known.get(name)
     if (object === undefined || route === undefined) return
-    const deployments = new Map(route.deployments.map((deployment) => [deployment, standingOf(deployment)]))
-    const conflict = names.grantOf({ kind: 'route', name }).conflicts[0] ?? null
+    const deployments = new Map(route.deployments.map((deployment) => [deployment, this.#standingOf(deployment)]))
+    const conflict = this.#conflictOf(name)
     const before = ModelRouteStatus.safeParse(object.status).data ?? null
     const status = routeStatusOf({ route, deployments, conflict }, before, nowIso())
     if (isDeepStrictEqual(status, before)) return

@@ -10,7 +10,7 @@ import { limits } from '#contracts/limits.ts'
 import type { LocalPlatformConfig } from '#contracts/operatorConfig.ts'
 import { delay } from '#runtime/clock.ts'
 import type { Settings } from '../config.ts'
-import type { Hosting } from '../hosting.ts'
+import type { Hosting, HostingEvents } from '../hosting.ts'
 import type { OperatorMetrics } from '../metrics.ts'
 import { openModelStore } from '../models/store.ts'
 import type { OperatorPorts } from '../operator.ts'
@@ -47,13 +47,18 @@ export async function openLocalHosting(place: LocalPlace): Promise<Hosting> {
   })
   const platform = createPlatform(place)
   let watch: FileWatch | null = null
+  let told: HostingEvents | null = null
   let stopping = false
-  const reread = async (onApiKeys: () => void): Promise<void> => {
+  const take = (found: Resources) => {
+    platform.setResources(found)
+    told?.onRoutes()
+  }
+  const reread = async (): Promise<void> => {
     const found = await readOrReport(platform, local.resources, ports)
     if (found === null || stopping) return
     resources = found
-    onApiKeys()
-    platform.setResources(resources)
+    told?.onApiKeys()
+    take(resources)
   }
   return {
     platform,
@@ -64,15 +69,17 @@ export async function openLocalHosting(place: LocalPlace): Promise<Hosting> {
     resyncMs: limits.operator.resyncMs,
     reconcilesMax: limits.operator.reconcilesMax,
     apiKeys: () => resources.apiKeys,
-    async begin({ onApiKeys }) {
-      platform.setResources(resources)
-      watch = await watchFiles(local.resources, { ...ports, onChange: () => void reread(onApiKeys) })
+    routes: () => platform.routes(),
+    async begin(events) {
+      told = events
+      take(resources)
+      watch = await watchFiles(local.resources, { ...ports, onChange: () => void reread() })
     },
     async stop(drained) {
       stopping = true
       watch?.close()
       await store.close()
-      platform.setResources({ deployments: [], apiKeys: [] })
+      take({ deployments: [], routes: [], apiKeys: [] })
       await awaitEnd(platform, drained, ports)
       platform.killAll()
     },
@@ -119,7 +126,8 @@ async function readAll(path: string): Promise<Resources> {
 async function readOrReport(platform: LocalPlatform, path: string, { log }: OperatorPorts): Promise<Resources | null> {
   try {
     const resources = await readAll(path)
-    log.info({ deployments: resources.deployments.length, apiKeys: resources.apiKeys.length }, 'resources read')
+    const { deployments, routes, apiKeys } = resources
+    log.info({ deployments: deployments.length, routes: routes.length, apiKeys: apiKeys.length }, 'resources read')
     return resources
   } catch (error) {
     if (!(error instanceof Failure)) throw error

@@ -14,9 +14,11 @@ import type { RevisionHistory } from '../core/revision.ts'
 import { workerConfigOf, workerDrainMs } from '../core/workerConfig.ts'
 import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
 import type { Heard } from '../reports.ts'
+import type { RouteState } from '../core/routeStatus.ts'
 import { desiredOf, type Known, merge } from './desired.ts'
 import { type ProcessSettings, type WorkerEnded, WorkerProcesses } from './processes.ts'
 import type { Resources } from './resources.ts'
+import { LocalRoutes } from './routes.ts'
 import type { WorkerLog } from './workerLog.ts'
 
 export interface LocalPlatformOptions {
@@ -47,6 +49,7 @@ export class LocalPlatform implements Platform {
   readonly #processes: WorkerProcesses
   #known: readonly Known[] = []
   #desired: ReadonlyMap<DeploymentName, Desired> = new Map()
+  readonly #routes = new LocalRoutes()
   #problems: readonly string[] = []
   readonly #memory = new Map<DeploymentName, Memory>()
   readonly #onChange: ((name: DeploymentName) => void)[] = []
@@ -64,8 +67,11 @@ export class LocalPlatform implements Platform {
 
   /** The new good state of the files. */
   setResources(resources: Resources): void {
-    this.#known = merge(this.#known, resources.deployments, Math.floor(this.#options.epochMs() / 1_000))
-    this.#desired = desiredOf(this.#known)
+    this.#known = merge(this.#known, resources, Math.floor(this.#options.epochMs() / 1_000))
+    const { deployments, routes } = desiredOf(this.#known)
+    this.#desired = deployments
+    this.#routes.set(routes)
+    this.#judgeRoutes()
     this.#problems = []
     for (const name of this.#desired.keys()) this.#remember(name)
     this.#announceAll()
@@ -75,6 +81,10 @@ export class LocalPlatform implements Platform {
   setProblems(problems: readonly string[]): void {
     this.#problems = problems
     this.#announceAll()
+  }
+
+  routes(): readonly RouteState[] {
+    return this.#routes.states()
   }
 
   get problems(): readonly string[] {
@@ -131,6 +141,7 @@ export class LocalPlatform implements Platform {
 
   writeStatus(name: DeploymentName, status: ModelDeploymentStatus): void {
     this.#remember(name).status = status
+    this.#judgeRoutes()
   }
 
   writeHistory(name: DeploymentName, history: RevisionHistory): void {
@@ -182,6 +193,15 @@ export class LocalPlatform implements Platform {
     }
     for (const handler of this.#onWorkerEnd) handler(ended.worker)
     this.#announce(ended.deployment)
+  }
+
+  #judgeRoutes(): void {
+    const isReady = (name: DeploymentName) =>
+      this.#memory.get(name)?.status?.conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
+    this.#routes.judge((given) => {
+      const name = [...this.#desired.keys()].find((each) => each === given)
+      return name === undefined ? null : isReady(name) ? 'ready' : 'not-ready'
+    }, new Date(this.#options.epochMs()).toISOString())
   }
 
   #remember(name: DeploymentName): Memory {

@@ -30,6 +30,20 @@ test('several documents, files and kinds are read together, with their defaults'
   })
 })
 
+test('routes are read beside what they name, with the rules that a cluster has', () => {
+  const route = `apiVersion: paceline.dev/v1alpha1
+kind: ModelRoute
+metadata: { name: helper }
+spec:
+  name: assistant
+  weighted: [{ deployment: smol, weight: 9 }, { deployment: other, weight: 1 }]
+`
+  expect(read(pair, route)).toMatchObject({ resources: { routes: [{ spec: { name: 'assistant' } }] } })
+  expect(problems(route, route)).toEqual(['1.yaml:1: a ModelRoute named "helper" is already at 0.yaml:1'])
+  const noShare = route.replace('weight: 9', 'weight: 0').replace('weight: 1', 'weight: 0')
+  expect(problems(noShare)).toEqual(['0.yaml:6: spec.weighted: all weights are 0: give one deployment a share'])
+})
+
 test('JSON is YAML too', () => {
   const json = JSON.stringify({
     apiVersion: 'paceline.dev/v1alpha1',

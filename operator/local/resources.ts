@@ -1,5 +1,5 @@
 /**
- * Resource files as desired state: YAML or JSON text in, ModelDeployments and API keys out, or every mistake at once with
+ * Resource files as desired state: YAML or JSON text in, ModelDeployments, ModelRoutes and API keys out, or every mistake at once with
  * `file:line: field: what to change`.
  *
  * Pure. Unknown kinds and keys are mistakes: a misspelt field that is silently ignored costs an afternoon.
@@ -8,6 +8,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments 
 import type * as z from 'zod'
 import { ApiKeySecret, apiKeySecretType } from '#contracts/resources/apiKey.ts'
 import { apiVersion, ModelDeployment } from '#contracts/resources/modelDeployment.ts'
+import { ModelRoute } from '#contracts/resources/modelRoute.ts'
 
 export interface ResourceFile {
   readonly path: string
@@ -16,6 +17,7 @@ export interface ResourceFile {
 
 export interface Resources {
   readonly deployments: readonly ModelDeployment[]
+  readonly routes: readonly ModelRoute[]
   readonly apiKeys: readonly ApiKeySecret[]
 }
 
@@ -30,22 +32,29 @@ interface Place {
 
 type Parsed =
   | { readonly kind: 'deployment'; readonly at: string; readonly value: ModelDeployment }
+  | { readonly kind: 'route'; readonly at: string; readonly value: ModelRoute }
   | { readonly kind: 'api-key'; readonly at: string; readonly value: ApiKeySecret }
   | { readonly kind: 'problems'; readonly problems: readonly string[] }
 
 export function readResources(files: readonly ResourceFile[]): ReadResult {
   const parsed = files.flatMap(parseFile)
   const deployments = parsed.filter((item) => item.kind === 'deployment')
+  const routes = parsed.filter((item) => item.kind === 'route')
   const apiKeys = parsed.filter((item) => item.kind === 'api-key')
   const problems = [
     ...parsed.flatMap((item) => (item.kind === 'problems' ? item.problems : [])),
     ...duplicates(deployments, 'a ModelDeployment named', ({ metadata }) => metadata.name),
+    ...duplicates(routes, 'a ModelRoute named', ({ metadata }) => metadata.name),
     ...duplicates(apiKeys, 'a Secret named', ({ metadata }) => metadata.name),
     ...duplicates(apiKeys, 'the same key', ({ stringData }) => stringData.key, { secret: true }),
   ]
   if (problems.length > 0) return { kind: 'broken', problems }
-  const values = { deployments: deployments.map(({ value }) => value), apiKeys: apiKeys.map(({ value }) => value) }
-  return { kind: 'read', resources: values }
+  const resources = {
+    deployments: deployments.map(({ value }) => value),
+    routes: routes.map(({ value }) => value),
+    apiKeys: apiKeys.map(({ value }) => value),
+  }
+  return { kind: 'read', resources }
 }
 
 function parseFile(file: ResourceFile): Parsed[] {
@@ -70,13 +79,18 @@ function parseDocument(document: Document, place: Place): Parsed {
       if (result.success) return { kind: 'deployment', at: headOf(document, place), value: result.data }
       return { kind: 'problems', problems: problemsOf(result.error, document, place) }
     }
+    case `${apiVersion} ModelRoute`: {
+      const result = ModelRoute.safeParse(value.value)
+      if (result.success) return { kind: 'route', at: headOf(document, place), value: result.data }
+      return { kind: 'problems', problems: problemsOf(result.error, document, place) }
+    }
     case 'v1 Secret': {
       const result = ApiKeySecret.safeParse(value.value)
       if (result.success) return { kind: 'api-key', at: headOf(document, place), value: result.data }
       return { kind: 'problems', problems: problemsOf(result.error, document, place) }
     }
     default: {
-      const known = `${apiVersion} ModelDeployment, v1 Secret (type ${apiKeySecretType})`
+      const known = `${apiVersion} ModelDeployment, ModelRoute, v1 Secret (type ${apiKeySecretType})`
       return {
         kind: 'problems',
         problems: [`${headOf(document, place)}: kind: "${kind}" is not known here; known: ${known}`],

@@ -35,7 +35,7 @@ type ChatBody = z.infer<typeof ChatBody>
 
 export function parseChat(body: unknown, context: ParseContext): ParsedRequest {
   const parsed = parseBody(ChatBody, body)
-  const model = findModel(context, parsed.model)
+  const model = findModel(context, parsed)
   if (!model.capabilities.chat)
     throw unsupported('model', `${model.deployment} has no chat template: use /v1/completions instead`)
   refuseUnsupported(parsed)

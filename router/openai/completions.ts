@@ -30,7 +30,7 @@ const maxTokensDefault = 16
 
 export function parseCompletion(body: unknown, context: ParseContext): ParsedRequest {
   const parsed = parseBody(CompletionBody, body)
-  const model = findModel(context, parsed.model)
+  const model = findModel(context, parsed)
   const choices = parsed.n ?? 1
   if (!model.capabilities.completions) throw unsupported('model', `${model.deployment} only gives embeddings`)
   if (parsed.suffix) throw unsupported('suffix', 'is not supported: remove it')

@@ -9,14 +9,14 @@ import type { UsageTotals } from '../request.ts'
 import { Prompt, promptsOf } from './completions.ts'
 import { invalid, parseBody, unsupported } from './parse.ts'
 import { findModel, type ParseContext, type ParsedRequest } from './route.ts'
-import { checkPromptSize } from './sampling.ts'
+import { checkPromptSize, sessionFields } from './sampling.ts'
 
 const EmbeddingBody = z.object({
   model: z.string().min(1).max(256),
   input: Prompt,
   encoding_format: z.enum(['float', 'base64']).optional(),
   dimensions: z.unknown().optional(),
-  user: z.string().optional(),
+  ...sessionFields,
 })
 
 export interface ParsedEmbedding extends ParsedRequest {
@@ -25,7 +25,7 @@ export interface ParsedEmbedding extends ParsedRequest {
 
 export function parseEmbedding(body: unknown, context: ParseContext): ParsedEmbedding {
   const parsed = parseBody(EmbeddingBody, body)
-  const model = findModel(context, parsed.model)
+  const model = findModel(context, parsed)
   if (!model.capabilities.embeddings)
     throw unsupported('model', `${model.deployment} gives no embeddings: set engine.embeddings in its ModelDeployment`)
   if (parsed.dimensions !== undefined)

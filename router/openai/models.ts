@@ -1,7 +1,8 @@
 /**
  * `GET /v1/models` and `/v1/models/{id}`: OpenAI's form, plus one field of our own that says what OpenAI has no word for.
  */
-import type { ModelView } from '../router.ts'
+import { targetsOf } from '../core/route.ts'
+import type { ModelView, RouteView } from '../router.ts'
 
 export function modelBody(view: ModelView, name: string) {
   const { record } = view
@@ -27,10 +28,38 @@ function speculationBody({ method, draftTokensMax, controller }: NonNullable<Mod
   return { method, draft_tokens_max: draftTokensMax, controller }
 }
 
+/** A route can what each of its deployments can: a request that one of them would refuse is refused for its share. */
+export function routeBody({ record, models }: RouteView) {
+  const can = (what: keyof ModelView['record']['capabilities']) =>
+    models.length > 0 && models.every((view) => view.record.capabilities[what])
+  return {
+    id: record.name,
+    object: 'model',
+    created: record.created,
+    owned_by: 'paceline',
+    paceline: {
+      route: record.route,
+      strategy: record.policy.kind,
+      deployments: targetsOf(record),
+      ready: models.some((view) => view.ready),
+      simulated: models.some((view) => view.record.simulated),
+      ...(models.length === 0
+        ? {}
+        : { context_tokens_max: Math.min(...models.map((view) => view.record.contextTokensMax)) }),
+      capabilities: {
+        chat: can('chat'),
+        completions: can('completions'),
+        embeddings: can('embeddings'),
+        grammar: can('grammar'),
+      },
+    },
+  }
+}
+
 /** Every name that a client may use, each once. */
-export function modelList(views: readonly ModelView[]) {
-  const data = views.flatMap((view) =>
+export function modelList(views: readonly ModelView[], routes: readonly RouteView[]) {
+  const models = views.flatMap((view) =>
     [...new Set([view.record.deployment, ...view.record.servedNames])].map((name) => modelBody(view, name)),
   )
-  return { object: 'list', data }
+  return { object: 'list', data: [...models, ...routes.map(routeBody)] }
 }

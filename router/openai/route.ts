@@ -6,10 +6,16 @@ import { Failure } from '#contracts/failure.ts'
 import type { Work } from '#contracts/messages.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Sampling } from '#contracts/sampling.ts'
+import type { SessionFields } from '../core/sessionKey.ts'
+
+/** What of a body says where it goes. */
+export interface NamingFields extends SessionFields {
+  readonly model: string
+}
 
 export interface ParseContext {
-  /** By served name; undefined where there is none. */
-  readonly model: (name: string) => ModelRecord | undefined
+  /** Of the deployment that is to answer; undefined where neither a deployment nor a route has the name. */
+  readonly model: (named: NamingFields) => ModelRecord | undefined
   /** For requests that name no seed. */
   readonly seed: () => number
 }
@@ -26,9 +32,13 @@ export interface ParsedRequest {
   readonly includeUsage: boolean
 }
 
-export function findModel(context: ParseContext, name: string): ModelRecord {
-  const record = context.model(name)
-  if (record !== undefined) return record
+export function findModel(context: ParseContext, named: NamingFields): ModelRecord {
+  const record = context.model(named)
+  if (record === undefined) throw noSuchModel(named.model)
+  return record
+}
+
+export function noSuchModel(name: string): Failure {
   const message = `the model '${name.slice(0, 128)}' does not exist here; GET /v1/models lists those that do`
-  throw new Failure('model-not-found', message, { param: 'model' })
+  return new Failure('model-not-found', message, { param: 'model' })
 }

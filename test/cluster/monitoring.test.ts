@@ -33,6 +33,12 @@ spec:
   speculation: { controller: fixed, draftTokensMax: 4 }
   engine: { kind: simulated, slots: 4, contextTokensMax: 128, simulated: { stepMs: 5, promptTokensPerSecond: 100000, draftTokens: 4 } }
 `
+const route = `
+apiVersion: paceline.dev/v1alpha1
+kind: ModelRoute
+metadata: { name: watched-route }
+spec: { name: either, weighted: [{ deployment: watched, weight: 1 }, { deployment: late, weight: 1 }] }
+`
 const Pods = z.object({
   items: z.array(
     z.object({
@@ -50,11 +56,7 @@ describePaceline('monitoring', (paceline) => {
   }
   beforeAll(async () => {
     if (program === null) return
-    await paceline().apply(
-      Object.entries(pairs)
-        .map(([name, slo]) => pair(name, slo))
-        .join('---\n'),
-    )
+    await paceline().apply([...Object.entries(pairs).map(([name, slo]) => pair(name, slo)), route].join('---\n'))
     for (const name of Object.keys(pairs)) await paceline().until(name, 'Ready')
     const targets = await targetsOf(paceline())
     prometheus = await startPrometheus(program, targets)
@@ -129,6 +131,7 @@ async function traffic(paceline: Paceline): Promise<void> {
       const stream = await client.chat.completions.create({ model, messages, max_tokens: 24, stream: true })
       for await (const chunk of stream) void chunk
     }
+    await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
     await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
     // Something for the operator to do.
     const description = JSON.stringify({ metadata: { annotations: { round: String(round) } } })

@@ -103,10 +103,10 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
         return words.every((word) => found.includes(word))
       })
     await ground().cluster.apply(JSON.stringify(route('first')), '-n', namespace)
-    await shows('first', 'assistant', 'False', 'NoEffectYet', 'DeploymentMissing')
+    await shows('first', 'assistant', 'False', 'NoDeploymentReady', 'DeploymentMissing')
     await apply('smol')
     await ready('smol', 1)
-    await shows('first', 'AllReady', 'AsExpected')
+    await shows('first', 'True', 'Routing', 'AllReady', 'AsExpected')
     // Older by a second at least: that is how exactly the API tells.
     await sleep(1_100)
     await ground().cluster.apply(JSON.stringify(route('second')), '-n', namespace)

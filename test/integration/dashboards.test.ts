@@ -12,7 +12,7 @@ import { filledIn } from '../../charts/monitoring/queries.ts'
 import { whyNoNats } from './support/needs.ts'
 import { emptyPanels, panels, unknownIn } from './support/panels.ts'
 import { findPrometheus, type Prometheus, startPrometheus } from './support/prometheus.ts'
-import { freePort, Place, type Run, simulated } from './support/started.ts'
+import { freePort, Place, route, type Run, simulated } from './support/started.ts'
 
 const program = findPrometheus()
 const reason = whyNoNats() ?? (program === null ? 'no prometheus on PATH or in the cache (npm test gets it)' : null)
@@ -49,8 +49,10 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
   beforeAll(async () => {
     place = new Place()
     const port = String(await freePort())
-    const pairs = [drafting('pair'), drafting('late', 'slo: { ttftMs: 1, tpotMs: 1 }')].join('\n---\n')
-    run = place.run('up', '--port', port, '--file', place.write('pairs.yaml', pairs))
+    const late = drafting('late', 'slo: { ttftMs: 1, tpotMs: 1 }')
+    const either = route('either', 'weighted: [{ deployment: pair, weight: 1 }, { deployment: late, weight: 1 }]')
+    const file = (pair: string) => place.write('pairs.yaml', [pair, late, either].join('\n---\n'))
+    run = place.run('up', '--port', port, '--file', file(drafting('pair')))
     await run.says('Try it:')
     const status = place.run('status', '--port', port, '--json')
     await status.ended()
@@ -61,10 +63,7 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     )
     expect(targets.length).toBe(4)
     prometheus = await startPrometheus(program ?? '', targets)
-    const edit = (requestsMax: number) => {
-      const edited = [drafting('pair', `queue: { requestsMax: ${requestsMax} }`), pairs.split('\n---\n')[1]]
-      place.write('pairs.yaml', edited.join('\n---\n'))
-    }
+    const edit = (requestsMax: number) => void file(drafting('pair', `queue: { requestsMax: ${requestsMax} }`))
     await Promise.all([traffic(port), editUntilSeen(prometheus, edit)])
     expect(await prometheus.healthy()).toBe(targets.length)
   })
@@ -131,6 +130,7 @@ async function traffic(port: string): Promise<void> {
       for await (const chunk of stream) void chunk
       await client.chat.completions.create({ model, messages, max_tokens: 4 })
     }
+    await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
     await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
     await sleep(100)
   }

@@ -62,7 +62,7 @@ export async function startOperatorLife(
     ...cluster,
   })
   const { hosting, queue, world } = wire(stand, bus, config)
-  await hosting.begin({ onApiKeys: () => undefined })
+  await hosting.begin({ onApiKeys: () => undefined, onRoutes: () => undefined })
   for (const name of hosting.platform.names()) queue.add(name)
   return {
     world,

@@ -25,6 +25,16 @@ spec:
   ${more}
 `
 
+/** A ModelRoute of the same name as the model name that it stands for. */
+export const route = (name: string, strategy: string) => `
+apiVersion: paceline.dev/v1alpha1
+kind: ModelRoute
+metadata: { name: ${name} }
+spec:
+  name: ${name}
+  ${strategy}
+`
+
 /** One folder that stands for a fresh user: an empty cache but for nats-server, resource files, a free port. */
 export class Place {
   readonly folder = mkdtempSync(join(tmpdir(), 'paceline-start-'))
