@@ -1,15 +1,21 @@
 /**
  * What `paceline calibrate acceptance` has learned of one pair, as a file. The only place that reads or writes it.
  *
- * JSON: what the head is (`features`, `weights`), whose it is (`pair`, by the SHA-256 of both model files), and how good it was on requests
- * that it was not trained on (`heldOut`), for people. A head of another pair says nothing of this one, so it is refused and not tried.
+ * JSON: whose it is (`pair`, by the SHA-256 of both model files), what its heads look at (`features`), and for each way of picking draft
+ * tokens a head (`weights`), with how good it was on requests that it was not trained on (`heldOut`, for people). What was learned of
+ * another pair says nothing of this one, so it is refused and not tried.
  */
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import { Sha256 } from '#contracts/resources/modelDeployment.ts'
-import { type AcceptanceHead, featureNames } from './core/speculation/stopping/acceptanceHead.ts'
+import {
+  type AcceptanceHead,
+  type AcceptanceHeads,
+  featureNames,
+  unweighted,
+} from './core/speculation/stopping/acceptanceHead.ts'
 
 const version = 1
 
@@ -22,15 +28,9 @@ const CalibrationRow = z.strictObject({
   cameTrue: share,
 })
 
-const AcceptanceFile = z.strictObject({
-  format: z.literal('paceline-acceptance'),
-  version: z.literal(version),
-  pair: z.strictObject({ target: Sha256, draft: Sha256 }),
-  features: z.array(z.string()),
+const LearnedHead = z.strictObject({
   /** One per feature: the log odds that the target takes a draft token are their sum, each times its feature. */
   weights: z.array(z.number()),
-  /** How much more a rejection counted in training; a prediction is a chance once its odds are multiplied by it. */
-  rejectionWeight: z.number().min(1).max(100),
   heldOut: z.strictObject({
     requests: z.int().min(1),
     examples: z.int().min(1),
@@ -44,13 +44,20 @@ const AcceptanceFile = z.strictObject({
   }),
   trained: z.strictObject({ requests: z.int().min(1), examples: z.int().min(1) }),
 })
-export type AcceptanceFile = z.infer<typeof AcceptanceFile>
-export type LearnedAcceptance = Omit<AcceptanceFile, 'format' | 'version' | 'features'>
+export type LearnedHead = z.infer<typeof LearnedHead>
 
-export interface StoredHead {
-  readonly head: AcceptanceHead
-  readonly rejectionWeight: number
-}
+const AcceptanceFile = z.strictObject({
+  format: z.literal('paceline-acceptance'),
+  version: z.literal(version),
+  pair: z.strictObject({ target: Sha256, draft: Sha256 }),
+  features: z.array(z.string()),
+  /** How much more a rejection counted in training; a prediction is a chance once its odds are multiplied by it. */
+  rejectionWeight: z.number().min(1).max(100),
+  /** Of the likeliest tokens, and of tokens drawn from the draft's law; null: no request was of that kind. */
+  heads: z.strictObject({ best: LearnedHead.nullable(), drawn: LearnedHead.nullable() }),
+})
+type AcceptanceFile = z.infer<typeof AcceptanceFile>
+export type LearnedAcceptance = Omit<AcceptanceFile, 'format' | 'version' | 'features'>
 
 /** SHA-256 of both files; null: not known, and then no head can be said to be of this pair. */
 export interface PairIdentity {
@@ -58,23 +65,33 @@ export interface PairIdentity {
   readonly draft: string | null
 }
 
-/** Throws `Failure('invalid-configuration')` where the file is missing, damaged, of another version or of another pair. */
-export async function loadAcceptanceHead(path: string, pair: PairIdentity): Promise<StoredHead> {
-  const { weights, rejectionWeight, ...file } = parse(path, await textOf(path))
+/**
+ * Heads whose predictions are chances. Throws `Failure('invalid-configuration')` where the file is missing, damaged, of another version or
+ * of another pair.
+ */
+export async function loadAcceptanceHeads(path: string, pair: PairIdentity): Promise<AcceptanceHeads> {
+  const { heads, rejectionWeight, ...file } = parse(path, await textOf(path))
   const known = featureNames.join(', ')
-  if (file.features.join(', ') !== known || weights.length !== featureNames.length)
-    throw unusable(path, `it is about ${file.features.join(', ')}; this version looks at ${known}`)
+  if (file.features.join(', ') !== known)
+    throw unusable(path, `it looks at ${file.features.join(', ')}; this version at ${known}`)
   for (const one of ['target', 'draft'] as const)
     if (file.pair[one] !== pair[one])
       throw unusable(path, `it is of the ${one} ${brief(file.pair[one])}; this pair has ${brief(pair[one])}`)
-  return { head: { weights }, rejectionWeight }
+  const headOf = (learned: LearnedHead | null): AcceptanceHead | null => {
+    if (learned === null) return null
+    const { weights } = learned
+    if (weights.length !== featureNames.length)
+      throw unusable(path, `a head has ${weights.length} weights for ${featureNames.length} features`)
+    return unweighted({ weights }, rejectionWeight)
+  }
+  return { best: headOf(heads.best), drawn: headOf(heads.drawn) }
 }
 
 /** Under another name first: a reader never sees half a file. Returns what was written. */
-export async function saveAcceptanceHead(path: string, learned: LearnedAcceptance): Promise<string> {
-  const { pair, weights, rejectionWeight, heldOut, trained } = learned
-  const file = { format: 'paceline-acceptance', version, pair, features: [...featureNames], weights }
-  const text = `${JSON.stringify(AcceptanceFile.parse({ ...file, rejectionWeight, heldOut, trained }), null, 2)}\n`
+export async function saveAcceptanceHeads(path: string, learned: LearnedAcceptance): Promise<string> {
+  const { pair, rejectionWeight, heads } = learned
+  const file = { format: 'paceline-acceptance', version, pair, features: [...featureNames], rejectionWeight, heads }
+  const text = `${JSON.stringify(AcceptanceFile.parse(file), null, 2)}\n`
   const unfinished = `${path}.unfinished`
   try {
     await writeFile(unfinished, text)

@@ -8,11 +8,10 @@ import { Failure } from '#contracts/failure.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { loadAcceptanceHead } from './acceptanceHeadFile.ts'
+import { loadAcceptanceHeads } from './acceptanceHeadFile.ts'
 import { NgramProposer } from './core/speculation/proposers/ngramProposer.ts'
 import { TrigramProposer } from './core/speculation/proposers/trigramProposer.ts'
 import type { ProposerMethod } from './core/speculation/proposer.ts'
-import { unweighted } from './core/speculation/stopping/acceptanceHead.ts'
 import { confidenceRule, headRule, type StopRule } from './core/speculation/stopping/stopRule.ts'
 import { draftMemoryFault, isInMainMemory } from './draftMemory.ts'
 import type { Proposer } from './proposer.ts'
@@ -95,11 +94,8 @@ async function proposersOf(config: WorkerConfig, around: ProposerSurroundings): 
 /** By what was learned of this pair; null: nothing was. */
 async function ruleOf({ acceptancePath, draftPath, modelSha256, draftSha256 }: WorkerConfig): Promise<StopRule | null> {
   if (acceptancePath === null || draftPath === null) return null
-  const { head, rejectionWeight } = await loadAcceptanceHead(acceptancePath, {
-    target: modelSha256,
-    draft: draftSha256,
-  })
-  return headRule(unweighted(head, rejectionWeight), { lengthMin: 0 })
+  const heads = await loadAcceptanceHeads(acceptancePath, { target: modelSha256, draft: draftSha256 })
+  return headRule(heads, { lengthMin: 0 })
 }
 
 /** Looked at before anything of the draft is read: a machine without room for it must not be brought to its end by trying. */

@@ -13,10 +13,10 @@ import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Failure } from '#contracts/failure.ts'
 import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
-import { samplingDefaults } from '#contracts/sampling.ts'
-import { type LearnedAcceptance, saveAcceptanceHead } from '../../gpu-worker/acceptanceHeadFile.ts'
+import { type Sampling, samplingDefaults } from '#contracts/sampling.ts'
+import { type LearnedHead, saveAcceptanceHeads } from '../../gpu-worker/acceptanceHeadFile.ts'
 import { learnAcceptance } from '../../gpu-worker/calibration/learnAcceptance.ts'
-import { DraftReplay, type ReplayOptions } from '../../gpu-worker/calibration/replayDraft.ts'
+import { DraftReplay, type Picking, type ReplayOptions } from '../../gpu-worker/calibration/replayDraft.ts'
 import { seedPrompts } from '../../gpu-worker/calibration/seedPrompts.ts'
 import { readTraffic } from '../../gpu-worker/calibration/traffic.ts'
 import {
@@ -26,6 +26,7 @@ import {
   type Written,
 } from '../../gpu-worker/calibration/writeTexts.ts'
 import type { HeadExample } from '../../gpu-worker/core/speculation/stopping/acceptanceHead.ts'
+import { drawingFor } from '../../gpu-worker/core/speculation/verifierChoice.ts'
 import { meaningsOf, vocabularyFault } from '../../gpu-worker/draftVocabulary.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import type { Context } from '../context.ts'
@@ -78,11 +79,17 @@ export async function calibrateAcceptance(args: readonly string[], given: Contex
       : await readTraffic(resolve(traffic), settings.requests)
   const temperature = settings.temperature ?? pair.temperature
   const texts = await written(target, requests, { ...settings.writing, temperature }, context)
-  const examples = await replayed({ target, draft }, texts, settings.replay, context)
-  const learned = learnAcceptance(examples, settings.learning)
+  const replay = { target, draft, texts, options: settings.replay, context }
+  const best = learnAcceptance(await replayed(replay, 'best'), settings.learning)
+  const draws = await replayed({ ...replay, texts: texts.filter(({ sampling }) => isDrawnFor(sampling)) }, 'drawn')
+  const drawn = draws.length === 0 ? null : learnAcceptance(draws, settings.learning)
+  const { rejectionWeight } = settings.learning
   const sha256s = { target: pair.target.sha256, draft: pair.draft.sha256 }
-  const content = await saveAcceptanceHead(flags.out, { pair: sha256s, ...learned })
-  for (const line of reportOf(learned)) context.terminal.line(line)
+  const content = await saveAcceptanceHeads(flags.out, { pair: sha256s, rejectionWeight, heads: { best, drawn } })
+  context.terminal.line('likeliest tokens, for greedy requests and those with a seed')
+  for (const line of reportOf(best)) context.terminal.line(line)
+  context.terminal.line('drawn tokens, for requests without a seed')
+  for (const line of drawn === null ? ['no request is warm enough'] : reportOf(drawn)) context.terminal.line(line)
   // What a resource names the file by.
   const file = {
     source: `file://${resolve(flags.out)}`,
@@ -181,23 +188,33 @@ async function written(
   return texts.sort((a, b) => a.number - b.number)
 }
 
-async function replayed(
-  { target, draft }: { readonly target: ModelRunner; readonly draft: ModelRunner },
-  texts: readonly Written[],
-  replay: ReplayOptions,
-  { terminal, interrupts }: Context,
-): Promise<HeadExample[][]> {
+interface Replay {
+  readonly target: ModelRunner
+  readonly draft: ModelRunner
+  readonly texts: readonly Written[]
+  readonly options: ReplayOptions
+  readonly context: Context
+}
+
+/** Examples of each text. */
+async function replayed({ target, draft, texts, options: replay, context }: Replay, picking: Picking) {
   const replaying = new DraftReplay(target, draft, replay)
   const examples: HeadExample[][] = []
   for (const { prompt, answer, sampling } of texts) {
-    interrupts.first.throwIfAborted()
-    examples.push(await replaying.examplesOf({ prompt, answer, processing: sampling }))
-    terminal.progress(`${examples.length} of ${texts.length} answers replayed`)
+    context.interrupts.first.throwIfAborted()
+    const { temperature, topK, minP, topP } = sampling
+    examples.push(
+      await replaying.examplesOf({ prompt, answer, processing: { temperature, topK, minP, topP } }, picking),
+    )
+    context.terminal.progress(`${examples.length} of ${texts.length} answers replayed (${picking})`)
   }
   return examples
 }
 
-function reportOf({ heldOut, trained }: Omit<LearnedAcceptance, 'pair'>): string[] {
+/** As the worker drafts for such a request where it brings no seed. */
+const isDrawnFor = (sampling: Sampling) => drawingFor({ ...sampling, seedDrawn: true }, { hasGrammar: false }) !== null
+
+function reportOf({ heldOut, trained }: LearnedHead): string[] {
   const share = (value: number) => value.toFixed(3)
   const rows = heldOut.calibration.map(({ from, to, examples, predicted, cameTrue }) => [
     `${from.toFixed(1)} to ${to.toFixed(1)}`,

@@ -28,8 +28,7 @@ test('a head is examined on other requests than it was trained on, beats the con
 })
 
 test('what rejections weigh more in training is taken back where chances are compared with what came true', () => {
-  const { heldOut, rejectionWeight } = learnAcceptance(requests(20), { ...options, rejectionWeight: 6 })
-  expect(rejectionWeight).toBe(6)
+  const { heldOut } = learnAcceptance(requests(20), { ...options, rejectionWeight: 6 })
   expect(heldOut.error).toBeLessThan(0.05)
 })
 

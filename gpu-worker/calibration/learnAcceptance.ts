@@ -4,7 +4,7 @@
  * Requests are split and not examples: tokens of one text are alike, so a head would be examined on what it has learned by heart.
  */
 import { Failure } from '#contracts/failure.ts'
-import type { LearnedAcceptance } from '../acceptanceHeadFile.ts'
+import type { LearnedHead } from '../acceptanceHeadFile.ts'
 import { uniform } from '../core/sampling/noise.ts'
 import {
   acceptanceChance,
@@ -28,7 +28,7 @@ export interface LearningOptions {
 export function learnAcceptance(
   requests: readonly (readonly HeadExample[])[],
   { rejectionWeight, heldOutShare, seed }: LearningOptions,
-): Omit<LearnedAcceptance, 'pair'> {
+): LearnedHead {
   const useful = requests.filter((examples) => examples.length > 0)
   // Which are kept back does not depend on the order in which they were asked: logs have one.
   const shuffled = useful
@@ -45,7 +45,6 @@ export function learnAcceptance(
   const head = trainHead(trained.flat(), { rejectionWeight })
   return {
     weights: [...head.weights],
-    rejectionWeight,
     trained: { requests: trained.length, examples: trained.flat().length },
     heldOut: { requests: heldOut.length, ...examined({ head, rejectionWeight }, trained.flat(), heldOut.flat()) },
   }
@@ -58,7 +57,7 @@ function examined(
   }: { readonly head: { readonly weights: readonly number[] }; readonly rejectionWeight: number },
   trained: readonly HeadExample[],
   heldOut: readonly HeadExample[],
-): Omit<LearnedAcceptance['heldOut'], 'requests'> {
+): Omit<LearnedHead['heldOut'], 'requests'> {
   const chances = unweighted(head, rejectionWeight)
   const ofHead = calibrationOf((input) => acceptanceChance(chances, input), heldOut)
   const ofDraft = calibrationOf(({ token }) => token.chance, heldOut)

@@ -3,19 +3,21 @@
  *
  * Teacher forcing, in two ways. After every token of an answer: the token that a draft would begin with there. And from every few
  * of them a draft to its end, on its own tokens, each judged by the target behind the same tokens (what SpecDec++ gets by mixing
- * draft tokens into the text); such a token is met as often as all before it are taken, and weighs as much. A proposal here is
- * the draft's most likely token, so q is 1 and min(1, p/q) is the target's probability under the request's own sampling.
+ * draft tokens into the text); such a token is met as often as all before it are taken, and weighs as much. Each is taken with
+ * min(1, p/q), under the request's own sampling: of a token that is drawn q is its probability in the draft, of the likeliest one 1.
  *
- * One text at a time, in slot 0 of both runners, which are empty before and after. Examples are seen through `draftTokenOf`, as the
- * worker's own draft sees them.
+ * One text at a time, in slot 0 of both runners, which are empty before and after. Tokens are picked and described as the worker's own
+ * draft does it (`draftLaws.ts`, `mostLikely.ts`).
  */
 import assert from 'node:assert/strict'
 import { Failure } from '#contracts/failure.ts'
+import type { Chance } from '../core/speculation/chance.ts'
 import { probabilityOf } from '../core/speculation/law.ts'
 import { LawReader, type Processing } from '../core/speculation/processedLaw.ts'
 import type { HeadExample } from '../core/speculation/stopping/acceptanceHead.ts'
 import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
-import { draftTokenOf, mostLikely } from '../llama/mostLikely.ts'
+import { DraftLaws } from '../llama/draftLaws.ts'
+import { draftTokenOf, drawnTokenOf, mostLikely } from '../llama/mostLikely.ts'
 import type { ModelRunner } from '../modelRunner.ts'
 
 export interface ReplayOptions {
@@ -32,9 +34,14 @@ export interface ReplayText {
   readonly processing: Processing
 }
 
+/** How draft tokens are picked: the likeliest one, or a draw from the draft's law. */
+export type Picking = 'best' | 'drawn'
+
 /** What a draft would propose at one place. */
 interface Proposed {
   readonly token: number
+  /** The probability it was picked with. */
+  readonly picked: number
   readonly drafted: DraftToken
 }
 
@@ -46,6 +53,8 @@ export class DraftReplay {
   readonly #draft: ModelRunner
   readonly #options: ReplayOptions
   readonly #laws: LawReader
+  readonly #draftLaws: DraftLaws
+  readonly #chance: Chance
 
   constructor(target: ModelRunner, draft: ModelRunner, options: ReplayOptions) {
     assert(options.lengthMax >= 1 && options.draftEvery >= 1, 'a draft has tokens and a beginning')
@@ -53,15 +62,18 @@ export class DraftReplay {
     this.#draft = draft
     this.#options = options
     this.#laws = new LawReader(target.info.vocabularySize)
+    this.#draftLaws = new DraftLaws(Math.min(target.info.vocabularySize, draft.info.vocabularySize))
+    this.#chance = this.#draftLaws.chanceOf(0)
   }
 
   /** In the order of the text; none for an answer without a token. */
-  async examplesOf(text: ReplayText): Promise<HeadExample[]> {
+  async examplesOf(text: ReplayText, picking: Picking): Promise<HeadExample[]> {
+    const pick = this.#pickingOf(picking, text.processing)
     const tokens = [...text.prompt, ...text.answer]
     const first = text.prompt.length - 1
     if (first < 0 || text.answer.length === 0) return []
     try {
-      const proposed = await this.#proposedAlong(tokens, first)
+      const proposed = await this.#proposedAlong(tokens, first, pick)
       const taken = await this.#takenAlong(tokens, first, { proposed, processing: text.processing })
       const examples: HeadExample[] = []
       for (const [i, one] of proposed.entries())
@@ -70,7 +82,7 @@ export class DraftReplay {
       for (let i = proposed.length - 1; i >= 0; i--) {
         const begin = proposed[i]
         if (begin === null || begin === undefined || i % this.#options.draftEvery !== 0) continue
-        const draft = { begin, cells: first + i + 1, taken: taken[i] ?? 0, processing: text.processing }
+        const draft = { begin, cells: first + i + 1, taken: taken[i] ?? 0, processing: text.processing, pick }
         examples.push(...(await this.#examplesBehind(draft)))
       }
       return examples
@@ -81,9 +93,9 @@ export class DraftReplay {
   }
 
   /** What the draft would begin with behind each token from `first` on, the last one left out. */
-  async #proposedAlong(tokens: readonly number[], first: number): Promise<(Proposed | null)[]> {
+  async #proposedAlong(tokens: readonly number[], first: number, pick: Pick): Promise<(Proposed | null)[]> {
     const proposed: (Proposed | null)[] = []
-    await force(this.#draft, tokens.slice(0, -1), first, (row) => void proposed.push(this.#best(row)))
+    await force(this.#draft, tokens.slice(0, -1), first, (row) => void proposed.push(pick(row)))
     return proposed
   }
 
@@ -95,7 +107,7 @@ export class DraftReplay {
     const taken: number[] = []
     await force(this.#target, tokens.slice(0, -1), first, (row) => {
       const one = proposed[taken.length]
-      taken.push(one === null || one === undefined ? 0 : this.#chance(row, one.token, processing))
+      taken.push(one === null || one === undefined ? 0 : this.#taken(row, one, processing))
     })
     return taken
   }
@@ -107,10 +119,11 @@ export class DraftReplay {
     readonly cells: number
     readonly taken: number
     readonly processing: Processing
+    readonly pick: Pick
   }): Promise<HeadExample[]> {
-    const { begin, cells } = draft
+    const { begin, cells, pick } = draft
     const room = Math.min(this.#target.info.contextTokensMax, this.#draft.info.contextTokensMax) - cells
-    const chain = await this.#draftFrom(begin, cells, Math.min(this.#options.lengthMax, room))
+    const chain = await this.#draftFrom(begin, { cells, lengthMax: Math.min(this.#options.lengthMax, room), pick })
     if (chain.length < 2) return []
     this.#target.truncate(0, cells)
     const inputs = chain.slice(0, -1).map(({ token }) => token)
@@ -119,7 +132,7 @@ export class DraftReplay {
     let before = begin.drafted.chance
     let weight = draft.taken
     for (const [row, one] of chain.slice(1).entries()) {
-      const taken = this.#chance(this.#target.logits(row), one.token, draft.processing)
+      const taken = this.#taken(this.#target.logits(row), one, draft.processing)
       if (weight > 0) examples.push(exampleOf(one, { position: row + 2, before, taken, weight }))
       before *= one.drafted.chance
       weight *= taken
@@ -127,13 +140,16 @@ export class DraftReplay {
     return examples
   }
 
-  async #draftFrom(begin: Proposed, cells: number, lengthMax: number): Promise<Proposed[]> {
+  async #draftFrom(
+    begin: Proposed,
+    { cells, lengthMax, pick }: { readonly cells: number; readonly lengthMax: number; readonly pick: Pick },
+  ): Promise<Proposed[]> {
     const chain = [begin]
     this.#draft.truncate(0, cells)
     for (let last = begin; chain.length < lengthMax && !this.#draft.isEndOfGeneration(last.token); ) {
       const position = cells + chain.length - 1
       await step(this.#draft, { slot: 0, position, tokens: [last.token], logitsForLast: 1 })
-      const next = this.#best(this.#draft.logits(0))
+      const next = pick(this.#draft.logits(0))
       if (next === null) break
       chain.push(next)
       last = next
@@ -141,17 +157,33 @@ export class DraftReplay {
     return chain
   }
 
-  /** null: padding beyond the target's vocabulary, which is nobody's token. */
-  #best(logits: Float32Array): Proposed | null {
-    const best = mostLikely(logits)
-    if (best.token >= this.#target.info.vocabularySize) return null
-    return { token: best.token, drafted: draftTokenOf(best) }
+  #pickingOf(picking: Picking, processing: Processing): Pick {
+    switch (picking) {
+      case 'best':
+        return (logits) => {
+          const best = mostLikely(logits)
+          // Padding beyond the target's vocabulary is nobody's token.
+          if (best.token >= this.#target.info.vocabularySize) return null
+          return { token: best.token, picked: 1, drafted: draftTokenOf(best) }
+        }
+      case 'drawn':
+        return (logits) => {
+          const law = this.#draftLaws.read(logits, processing)
+          const token = this.#chance.draw(law)
+          return { token, picked: probabilityOf(law, token), drafted: drawnTokenOf(law, token) }
+        }
+      default:
+        return picking satisfies never
+    }
   }
 
-  #chance(logits: Float32Array, token: number, processing: Processing): number {
-    return probabilityOf(this.#laws.read(logits, processing), token)
+  #taken(logits: Float32Array, { token, picked }: Proposed, processing: Processing): number {
+    return Math.min(1, probabilityOf(this.#laws.read(logits, processing), token) / picked)
   }
 }
+
+/** null: what the draft proposes is no token of the target. */
+type Pick = (logits: Float32Array) => Proposed | null
 
 function exampleOf(
   { drafted }: Proposed,

@@ -61,5 +61,5 @@ export function drawnTokenOf(law: Law, token: number): DraftToken {
     else if (weight > second) second = weight
     entropy -= weight * Math.log(weight)
   }
-  return { chance: probabilityOf(law, token), law: { chanceMax: most, entropy, margin: most - second } }
+  return { chance: probabilityOf(law, token), law: { chanceMax: most, entropy, margin: most - second }, isDrawn: true }
 }

@@ -15,6 +15,12 @@ export interface AcceptanceHead {
   readonly weights: readonly number[]
 }
 
+/** One for each way of picking draft tokens: they are judged differently. null: nothing was learned of it. */
+export interface AcceptanceHeads {
+  readonly best: AcceptanceHead | null
+  readonly drawn: AcceptanceHead | null
+}
+
 export interface HeadInput {
   /** 1 for the first draft token. */
   readonly position: number

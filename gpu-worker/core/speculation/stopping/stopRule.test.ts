@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRandom } from '#test/simulate/random.ts'
-import { type AcceptanceHead, acceptanceChance, type HeadExample, headLoss, trainHead } from './acceptanceHead.ts'
+import {
+  type AcceptanceHead,
+  acceptanceChance,
+  constantHead,
+  type HeadExample,
+  headLoss,
+  trainHead,
+  unweighted,
+} from './acceptanceHead.ts'
 import {
   batchCostRule,
   bestThreshold,
@@ -147,7 +155,60 @@ describe('a head', () => {
 
   test('stops a draft whose tokens it does not trust', () => {
     const head = trainHead(examples(1_000))
-    const rule = headRule(head, { rejectedMax: 0.7 })
+    const rule = headRule({ best: head, drawn: null }, { rejectedMax: 0.7 })
     expect(stopsAt(rule, Array<number>(20).fill(0.2))).toBeLessThan(stopsAt(rule, Array<number>(20).fill(0.99)) ?? 21)
   })
+
+  test('is asked about the kind of token it was trained on; another kind counts as the draft says', () => {
+    const [best] = [trainHead(examples(500))]
+    const rule = headRule({ best, drawn: null })
+    const token = { chance: 0.5, law: { chanceMax: 0.6, entropy: 1, margin: 0.2 } }
+    const input = { position: 1, product: 0.5, token }
+    expect(rule.chance(startOfDraft, token)).toBe(acceptanceChance(best, input))
+    expect(rule.chance(startOfDraft, { ...token, isDrawn: true })).toBe(0.5)
+    expect(headRule({ best: null, drawn: best }).chance(startOfDraft, { ...token, isDrawn: true })).toBe(
+      acceptanceChance(best, { ...input, token: { ...token, isDrawn: true } }),
+    )
+  })
+
+  test('whose predictions are a proposal’s confidence makes the controller cut where its rule stops', () => {
+    const rule = headRule({ best: trainHead(examples(500)), drawn: null }, { lengthMin: 0 })
+    const tokens = fc.array(fc.record({ chance: fc.double({ min: 0.01, max: 1, noNaN: true }) }), { maxLength: 12 })
+    fc.assert(
+      fc.property(tokens, (drafted) => {
+        let state = startOfDraft
+        const confidence = drafted.map((token) => {
+          const chance = rule.chance(state, token)
+          state = rule.next(state, token)
+          return chance
+        })
+        expect(stopsAt(confidenceRule(), confidence)).toBe(
+          stopsAt(
+            rule,
+            drafted.map(({ chance }) => chance),
+          ),
+        )
+      }),
+    )
+  })
+})
+
+test('rejections that weighed more in training are taken back from a prediction', () => {
+  const weighted = { weights: [0, 0, 0, 0, 1, 0, 0] }
+  const input = { position: 1, product: 0.5, token: { chance: 0.5 } }
+  const odds = (chance: number) => chance / (1 - chance)
+  expect(odds(acceptanceChance(unweighted(weighted, 6), input))).toBeCloseTo(
+    6 * odds(acceptanceChance(weighted, input)),
+    9,
+  )
+})
+
+test('the best prediction that looks at nothing is the share that was taken, by weight', () => {
+  const example = (taken: number, weight: number): HeadExample => ({
+    ...{ position: 1, product: 1, token: { chance: 1 } },
+    ...{ taken, weight },
+  })
+  const given = [example(1, 3), example(0, 1)]
+  expect(acceptanceChance(constantHead(given, 1), example(0, 1))).toBeCloseTo(0.75, 6)
+  expect(acceptanceChance(constantHead(given, 3), example(0, 1))).toBeCloseTo(0.5, 6)
 })

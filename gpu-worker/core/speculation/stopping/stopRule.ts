@@ -4,7 +4,7 @@
  * over the proposer's own confidence, and the product of draft probabilities against what a batch of that length costs (as in
  * llama.cpp's pull request 17034).
  */
-import { type AcceptanceHead, acceptanceChance } from './acceptanceHead.ts'
+import { type AcceptanceHeads, acceptanceChance } from './acceptanceHead.ts'
 
 /** What the draft knew when it chose a token. */
 export interface DraftToken {
@@ -12,6 +12,8 @@ export interface DraftToken {
   readonly chance: number
   /** The rest of the draft's law in three figures; absent where a proposer has no law. */
   readonly law?: { readonly chanceMax: number; readonly entropy: number; readonly margin: number }
+  /** It was drawn from that law, to be judged by rejection; else it is the likeliest token, taken where the target chooses the same. */
+  readonly isDrawn?: boolean
 }
 
 export interface DraftState {
@@ -53,11 +55,13 @@ export function bestThreshold(costs: {
   return stopping / (costs.draftToken + stopping)
 }
 
-/** By the acceptance that a trained head predicts. */
-export function headRule(head: AcceptanceHead, options: ThresholdOptions = {}): StopRule {
-  return thresholdRule(options, (state, token) =>
-    acceptanceChance(head, { position: state.length + 1, product: state.product * token.chance, token }),
-  )
+/** By the acceptance that trained heads predict; of a kind of token that has no head, by the draft's own confidence. */
+export function headRule(heads: AcceptanceHeads, options: ThresholdOptions = {}): StopRule {
+  return thresholdRule(options, (state, token) => {
+    const head = token.isDrawn === true ? heads.drawn : heads.best
+    if (head === null) return token.chance
+    return acceptanceChance(head, { position: state.length + 1, product: state.product * token.chance, token })
+  })
 }
 
 /** By the proposer's own confidence. */
