@@ -1,14 +1,16 @@
 /**
  * `paceline calibrate <what>`: makes, once for a model, what helps to serve it. `trigram` builds the tri-gram table, `acceptance` learns what
- * a target takes of its draft's tokens.
+ * a target takes of its draft's tokens, `gate` which expert a prompt is for.
  */
 import { Failure } from '#contracts/failure.ts'
 import { calibrateAcceptance } from './calibrate/acceptance.ts'
+import { calibrateGate } from './calibrate/gate.ts'
 import { calibrateTrigram } from './calibrate/trigram.ts'
 import type { Verb } from './context.ts'
 
 const kinds: Readonly<Record<string, Verb>> = {
   acceptance: calibrateAcceptance,
+  gate: calibrateGate,
   trigram: calibrateTrigram,
 }
 

@@ -29,7 +29,7 @@ const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> =
     load: async () => (await import('./images.ts')).images,
   },
   calibrate: {
-    help: 'make what helps to serve a model: calibrate acceptance, calibrate trigram',
+    help: 'make what helps to serve a model: calibrate acceptance, gate, trigram',
     load: async () => (await import('./calibrate.ts')).calibrate,
   },
   bench: { help: 'measure: bench <name> [flags]', load: async () => (await import('./bench.ts')).bench },
