@@ -45,15 +45,24 @@ const placesPerSample = 64
 /** Keeps a verifier's chance apart from the noise that the same request's other tokens are drawn with. */
 const chanceSeed = 0x3c6e_f372
 
+export interface VerificationOptions {
+  readonly vocabularySize: number
+  readonly meter: Pick<Meter, 'sampledAcceptance'>
+  /** What a verifier decides by at the sequence's next position; default: by the request's seed. */
+  readonly chanceAt?: (choice: Choice) => Chance
+}
+
 export class Verification {
   readonly #vocabularySize: number
   readonly #meter: Pick<Meter, 'sampledAcceptance'>
+  readonly #chanceAt: (choice: Choice) => Chance
   #reader: LawReader | null = null
   #places = 0
 
-  constructor(options: { readonly vocabularySize: number; readonly meter: Pick<Meter, 'sampledAcceptance'> }) {
+  constructor(options: VerificationOptions) {
     this.#vocabularySize = options.vocabularySize
     this.#meter = options.meter
+    this.#chanceAt = options.chanceAt ?? seededChance
   }
 
   judge({ choice, draft }: Pick<Span, 'choice' | 'draft'>, rowAfter: RowAfter): Judgement {
@@ -94,7 +103,7 @@ export class Verification {
           children.map((child) => siblingOf(draft, child)),
         )
       const [first, ...others] = drawing === null ? [] : children.flatMap((child) => drawOf(draft, child) ?? [])
-      return first === undefined ? null : verifierOfDraws.judge(target, [first, ...others], chanceAt(choice))
+      return first === undefined ? null : verifierOfDraws.judge(target, [first, ...others], this.#chanceAt(choice))
     }
     const token = choice.choose(row, judge)
     const accepted = children.some((child) => draft.tokens[child] === token)
@@ -133,7 +142,7 @@ function drawOf(draft: TokenTree, node: number): Draft | null {
 }
 
 /** Of the token that is about to be chosen: each position is judged once, so no draw of it is used twice. */
-function chanceAt({ seed, sequence }: Choice): Chance {
+function seededChance({ seed, sequence }: Choice): Chance {
   const position = sequence.tokens.length
   let lane = 0
   return chanceFrom(() => uniform(seed ^ chanceSeed, position, lane++))
