@@ -10,7 +10,12 @@ const pair = { target: 'a'.repeat(64), draft: 'd'.repeat(64) }
 const best = {
   weights: featureNames.map((_, i) => i / 10),
   heldOut: {
-    ...{ requests: 2, examples: 40, loss: 0.3, lossOfConstant: 0.6, error: 0.01, errorOfDraft: 0.1 },
+    requests: 2,
+    examples: 40,
+    loss: 0.3,
+    lossOfConstant: 0.6,
+    error: 0.01,
+    errorOfDraft: 0.1,
     calibration: [{ from: 0, to: 0.1, examples: 40, predicted: 0.05, cameTrue: 0.06 }],
   },
   trained: { requests: 8, examples: 160 },

@@ -72,7 +72,10 @@ describe('a draft model gives way to requests', () => {
   const guess = answering(({ tokens }) => ({ method: 'draft', tree: chainOf(tokens.slice(-1)) }))
   const draftModel = (propose: Proposer['propose']) =>
     ({
-      ...{ method: 'draft', propose: vi.fn(propose), forget: () => undefined, close: vi.fn() },
+      method: 'draft',
+      propose: vi.fn(propose),
+      forget: () => undefined,
+      close: vi.fn(),
     }) satisfies Proposer
   const pressed = (draft: Proposer) => {
     const memory = { availableBytes: 4_096 * mib, boundBy: 'control group' as const }
@@ -85,7 +88,7 @@ describe('a draft model gives way to requests', () => {
   }
 
   test('when memory runs out in the middle of an answer, which stays what it was', async () => {
-    const draft = draftModel(guess.propose)
+    const draft = draftModel((requests) => guess.propose(requests))
     const { stand, memory, id } = pressed(draft)
     await stand.clock.advance(2_500)
     expect(registered(stand).speculation).toMatchObject({ proposers: ['draft'], dropped: [] })

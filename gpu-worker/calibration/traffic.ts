@@ -13,14 +13,12 @@ import type { WritingRequest } from './writeTexts.ts'
 const { role, name } = ChatMessage.shape
 const TextPart = z.object({ type: z.literal('text'), text: z.string() })
 const Message = z.object({ role, name, content: z.union([z.string(), z.array(TextPart).min(1)]) })
-const { temperature, topP, topK, minP } = Sampling.shape
-
 const Line = z.object({
   messages: z.array(Message).min(1).max(limits.request.messagesMax),
-  temperature: temperature.nullish(),
-  top_p: topP.nullish(),
-  top_k: topK.nullish(),
-  min_p: minP.nullish(),
+  temperature: Sampling.shape.temperature.nullish(),
+  top_p: Sampling.shape.topP.nullish(),
+  top_k: Sampling.shape.topK.nullish(),
+  min_p: Sampling.shape.minP.nullish(),
   max_tokens: z.int().min(1).nullish(),
   max_completion_tokens: z.int().min(1).nullish(),
 })
@@ -54,12 +52,9 @@ function parseLine(line: string, where: string): WritingRequest {
     const problem = `${first?.path.join('.') ?? ''}: ${first?.message ?? ''}`
     throw new Failure('invalid-configuration', `${where} is no chat request of text (${problem})`)
   }
-  const tokensMax = data.max_completion_tokens ?? data.max_tokens
-  return {
-    messages: data.messages.map(messageOf),
-    sampling: samplingOf(data),
-    ...(tokensMax == null ? {} : { tokensMax }),
-  }
+  const tokensMax = data.max_completion_tokens ?? data.max_tokens ?? undefined
+  const request = { messages: data.messages.map(messageOf), sampling: samplingOf(data) }
+  return tokensMax === undefined ? request : { ...request, tokensMax }
 }
 
 function messageOf({ content, ...message }: z.infer<typeof Message>): ChatMessage {
@@ -67,11 +62,12 @@ function messageOf({ content, ...message }: z.infer<typeof Message>): ChatMessag
 }
 
 /** What is not said is left to the defaults of whoever replays. */
-function samplingOf(line: z.infer<typeof Line>): NonNullable<WritingRequest['sampling']> {
-  return {
-    ...(line.temperature == null ? {} : { temperature: line.temperature }),
-    ...(line.top_p == null ? {} : { topP: line.top_p }),
-    ...(line.top_k == null ? {} : { topK: line.top_k }),
-    ...(line.min_p == null ? {} : { minP: line.min_p }),
-  }
+function samplingOf({
+  temperature,
+  top_p,
+  top_k,
+  min_p,
+}: z.infer<typeof Line>): NonNullable<WritingRequest['sampling']> {
+  const said = { temperature, topP: top_p, topK: top_k, minP: min_p }
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => typeof value === 'number'))
 }

@@ -205,8 +205,11 @@ test('rejections that weighed more in training are taken back from a prediction'
 
 test('the best prediction that looks at nothing is the share that was taken, by weight', () => {
   const example = (taken: number, weight: number): HeadExample => ({
-    ...{ position: 1, product: 1, token: { chance: 1 } },
-    ...{ taken, weight },
+    position: 1,
+    product: 1,
+    token: { chance: 1 },
+    taken,
+    weight,
   })
   const given = [example(1, 3), example(0, 1)]
   expect(acceptanceChance(constantHead(given, 1), example(0, 1))).toBeCloseTo(0.75, 6)
