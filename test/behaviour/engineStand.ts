@@ -16,9 +16,9 @@ import { decode, encode } from '#runtime/messages.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
-import { noMeasurements } from '../../gpu-worker/measurementStore.ts'
+import { type MeasurementStore, noMeasurements } from '../../gpu-worker/measurementStore.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
-import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
+import { createWorker, type Worker, type WorkerOptions } from '../../gpu-worker/worker.ts'
 import { dispatchOf, router, StubBus, workerId } from '../../gpu-worker/worker.fixture.ts'
 
 export interface AnswerChoice {
@@ -38,6 +38,10 @@ export const textsOf = (answers: readonly Answer[]): string[] =>
 export interface DraftingOptions {
   readonly proposers: readonly Proposer[]
   readonly speculation?: Partial<Speculation>
+  /** What earlier lives measured; nothing unless given. */
+  readonly curveStore?: MeasurementStore
+  /** In the place of the one that `speculation.controller` names. */
+  readonly createController?: WorkerOptions['createController']
 }
 
 /** `reproducible`: the cache that gives bit-identical rows whatever shares the step. */
@@ -78,7 +82,8 @@ export class EngineStand {
       metrics: this.metrics,
       config: configOf(runner, drafting.speculation ?? {}),
       hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
-      curveStore: noMeasurements,
+      curveStore: drafting.curveStore ?? noMeasurements,
+      ...(drafting.createController === undefined ? {} : { createController: drafting.createController }),
     })
     this.worker.start()
   }
@@ -92,6 +97,11 @@ export class EngineStand {
     }
     await Promise.all(Array.from({ length: this.#slots }, lane))
     return answers
+  }
+
+  /** Ends all that run, as if their clients had left: their answers are what they have so far. */
+  cancel(): void {
+    for (const id of this.#bus.open()) this.#bus.deliver('cancel', encode({ id, reason: 'client-left' }))
   }
 
   async #ask(request: Partial<Dispatch>): Promise<Answer> {
@@ -111,7 +121,7 @@ export class EngineStand {
 class ListeningBus extends StubBus {
   readonly #parts = new Assembler()
   readonly #open = new Map<
-    string,
+    DispatchId,
     { readonly answer: PromiseWithResolvers<Answer>; readonly choices: AnswerChoice[] }
   >()
 
@@ -119,6 +129,10 @@ class ListeningBus extends StubBus {
     const answer = Promise.withResolvers<Answer>()
     this.#open.set(id, { answer, choices: [] })
     return answer.promise
+  }
+
+  open(): DispatchId[] {
+    return [...this.#open.keys()]
   }
 
   override publish(subject: string, payload: Uint8Array): void {
@@ -131,7 +145,7 @@ class ListeningBus extends StubBus {
   #take(event: StepFrame['events'][number]): void {
     const open = this.#open.get(event.id)
     if (open === undefined || event.kind === 'accepted') return
-    if (event.kind === 'refused') return open.answer.reject(new Error(event.failure.message))
+    if (event.kind === 'refused') return this.#fail(event.id, event.failure.message)
     for (const { index, tokens, text } of event.choices) {
       const choice = (open.choices[index] ??= { tokens: [], text: '' })
       choice.tokens.push(...tokens)
@@ -139,8 +153,14 @@ class ListeningBus extends StubBus {
     }
     if (event.kind === 'delta') return
     const { outcome } = event
-    if (outcome.kind === 'failed') open.answer.reject(new Error(outcome.failure.message))
-    else open.answer.resolve({ choices: open.choices, usage: outcome.usage })
+    if (outcome.kind === 'failed') return this.#fail(event.id, outcome.failure.message)
+    this.#open.delete(event.id)
+    open.answer.resolve({ choices: open.choices, usage: outcome.usage })
+  }
+
+  #fail(id: DispatchId, message: string): void {
+    this.#open.get(id)?.answer.reject(new Error(message))
+    this.#open.delete(id)
   }
 }
 

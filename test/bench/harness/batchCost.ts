@@ -2,13 +2,12 @@
 import type { ModelRunner } from '../../../gpu-worker/modelRunner.ts'
 import { median } from './statistics.ts'
 
-const contextTokens = 256
-
-/** Median milliseconds of batches of 1 … `rowsMax` rows behind a context of 256 tokens. */
+/** Median milliseconds of batches of 1 … `rowsMax` rows behind a context of 256 tokens, or as many as are given. */
 export async function measureBatchCost(
   runner: ModelRunner,
-  options: { readonly rowsMax: number; readonly rounds: number },
+  options: { readonly rowsMax: number; readonly rounds: number; readonly contextTokens?: number },
 ): Promise<number[]> {
+  const { contextTokens = 256 } = options
   const context = Array.from({ length: contextTokens }, (_, i) => 1_000 + i)
   await runner.decode([{ slot: 0, position: 0, tokens: context, logitsForLast: 0 }])
   const times: number[][] = Array.from({ length: options.rowsMax }, () => [])
@@ -21,5 +20,6 @@ export async function measureBatchCost(
       runner.truncate(0, contextTokens)
     }
   }
+  runner.truncate(0, 0)
   return times.map(median)
 }

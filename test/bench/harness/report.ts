@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { machine } from './machine.ts'
 import type { Spread } from './statistics.ts'
 
-const resultsFolder = join(dirname(fileURLToPath(import.meta.url)), '..', 'results')
+export const resultsFolder = join(dirname(fileURLToPath(import.meta.url)), '..', 'results')
 
 export interface Requirement {
   readonly what: string
