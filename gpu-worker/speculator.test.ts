@@ -6,6 +6,7 @@ import { silentLog } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'
 import type { Proposal, ProposalRequest } from './core/speculation/proposer.ts'
 import type { Proposer } from './proposer.ts'
+import { lawOf } from './core/speculation/law.ts'
 import { chainOf } from './core/speculation/tokenTree.ts'
 import { expectAllEnded, promptOf, recording, sampling, Stand, type StandOptions, workerId } from './worker.fixture.ts'
 
@@ -30,6 +31,8 @@ const answering = (make: (request: ProposalRequest) => Partial<Proposal>) =>
     })),
   )
 
+const noLaw = { tokens: Int32Array.of(300), weights: Float64Array.of(Number.NaN) }
+
 describe('a proposer that fails or answers nonsense is dropped, never the request', () => {
   test.each<[string, Proposer]>([
     ['throws', proposing(() => Promise.reject(new Error('it broke')))],
@@ -50,6 +53,7 @@ describe('a proposer that fails or answers nonsense is dropped, never the reques
       answering(() => ({ tree: chainOf(Array<number>(99).fill(300)), confidence: Array<number>(99).fill(1) })),
     ],
     ['answers a node before its parent', answering(() => ({ tree: { tokens: [300], parents: [0], laws: null } }))],
+    ['answers draws of a law that holds no number', answering(() => ({ tree: chainOf([300], [noLaw]) }))],
     ['answers without confidence', answering(() => ({ confidence: [] }))],
   ])('%s', async (_name, proposer) => {
     const propose = vi.spyOn(proposer, 'propose')
@@ -144,6 +148,44 @@ test('proposals that come later are waited for, and change nothing', async () =>
   await stand.end(id)
   expect(stand.text(id)).toBe(await textWithout())
   expect(await counter(stand, 'num_drafts_total')).toBeGreaterThan(0)
+})
+
+describe('draws', () => {
+  const law = lawOf(Array.from({ length: 1_000 }, (_, token) => (token < 300 ? 0 : 1)))
+  const drawing = () => {
+    const asked: (ProposalRequest['drawing'] | null)[] = []
+    const proposer = answering(({ drawing: wanted = null, tokensMax }) => {
+      asked.push(wanted)
+      const tokens = Array.from({ length: Math.min(3, tokensMax) }, (_, i) => 300 + i)
+      return {
+        tree: chainOf(tokens, wanted === null ? null : tokens.map(() => law)),
+        confidence: tokens.map(() => 0.01),
+      }
+    })
+    return {
+      asked,
+      ...recording({ proposers: [proposer], speculation: { controller: 'threshold', draftTokensMax: 3 } }),
+    }
+  }
+  const rowsOf = (steps: readonly (readonly { readonly logitsForLast: number }[])[]) =>
+    Math.max(...steps.flat().map(({ logitsForLast }) => logitsForLast))
+
+  test('are asked for where the client named no seed, and are verified whole', async () => {
+    const { stand, steps, asked } = drawing()
+    await stand.end(stand.send({ work: promptOf(20), sampling: sampling({ seedDrawn: true, temperature: 0.7 }) }))
+    for (const wanted of asked) expect(wanted).toEqual({ temperature: 0.7, topK: 0, minP: 0, topP: 1 })
+    expect(rowsOf(steps)).toBe(4)
+  })
+
+  test.each([
+    ['a seed', { seedDrawn: false, temperature: 0.7 }],
+    ['no temperature', { seedDrawn: true, temperature: 0 }],
+  ])('are not where there is %s: the likeliest tokens are, and are cut by their confidence', async (_, how) => {
+    const { stand, steps, asked } = drawing()
+    await stand.end(stand.send({ work: promptOf(20), sampling: sampling(how) }))
+    expect(new Set(asked)).toEqual(new Set([null]))
+    expect(rowsOf(steps)).toBe(1)
+  })
 })
 
 test('nothing is drafted past the end of an answer or of the context', async () => {

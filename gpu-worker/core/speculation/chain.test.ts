@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { faultOf, mainPath } from './chain.ts'
+import { chainIn, faultOf } from './chain.ts'
+import type { Law } from './law.ts'
 import type { Proposal } from './proposer.ts'
 import { chainOf } from './tokenTree.ts'
 
@@ -13,16 +14,25 @@ const proposal = (more: Partial<Proposal> = {}): Proposal => ({
   ...more,
 })
 
+const half: Law = { tokens: Int32Array.of(7, 8), weights: Float64Array.of(0.5, 0.5) }
+const drawn = (tokens: number[], laws: Law[]): Proposal =>
+  proposal({ tree: { tokens, parents: tokens.map((_, i) => i - 1), laws }, confidence: tokens.map(() => 0.5) })
+
 test('a chain is its own main path, cut where the controller says', () => {
-  expect(mainPath(chainOf([7, 8, 9]), 3)).toEqual([7, 8, 9])
-  expect(mainPath(chainOf([7, 8, 9]), 2)).toEqual([7, 8])
-  expect(mainPath(chainOf([7, 8, 9]), 0)).toEqual([])
+  expect(chainIn(chainOf([7, 8, 9]), 3)).toEqual(chainOf([7, 8, 9]))
+  expect(chainIn(chainOf([7, 8, 9]), 2)).toEqual(chainOf([7, 8]))
+  expect(chainIn(chainOf([7, 8, 9]), 0)).toEqual(chainOf([]))
 })
 
 test('of a tree the path of first children is verified', () => {
   const tree = { tokens: [7, 8, 9, 10, 11], parents: [-1, -1, 0, 1, 2], laws: null }
-  expect(mainPath(tree, 5)).toEqual([7, 9, 11])
-  expect(mainPath(tree, 2)).toEqual([7])
+  expect(chainIn(tree, 5)).toEqual(chainOf([7, 9, 11]))
+  expect(chainIn(tree, 2)).toEqual(chainOf([7]))
+})
+
+test('it keeps the laws of its draws', () => {
+  const tree = { tokens: [7, 8, 8], parents: [-1, -1, 0], laws: [half, { ...half }, { ...half }] }
+  expect(chainIn(tree, 3)).toEqual({ tokens: [7, 8], parents: [-1, 0], laws: [half, half] })
 })
 
 test('what was asked for is no fault, and neither is less of it', () => {
@@ -42,6 +52,11 @@ test.each<[string, Proposal[], RegExp]>([
   ['no confidence', [proposal({ confidence: [] })], /0 confidences/],
   ['a token out of range', [proposal({ tree: chainOf([1, 100]) })], /token 100/],
   ['half a token', [proposal({ tree: chainOf([1, 0.5]) })], /token 0.5/],
+  ['fewer laws than draws', [drawn([7, 8], [half, half].slice(1))], /2 draws of 1 laws/],
+  ['a law that holds no number', [drawn([7], [{ ...half, weights: Float64Array.of(Number.NaN, 1) }])], /no law/],
+  ['a law that is too much', [drawn([7], [{ ...half, weights: Float64Array.of(0.9, 0.9) }])], /no law/],
+  ['a negative chance', [drawn([8], [{ ...half, weights: Float64Array.of(-1, 2) }])], /no law/],
+  ['a draw of what its law has not', [drawn([9], [half])], /impossible/],
   ['a child before its parent', [proposal({ tree: { tokens: [1, 2], parents: [1, -1], laws: null } })], /before its/],
 ])('a fault: %s', (_name, proposals, message) => {
   expect(faultOf(proposals, [request], known)).toMatch(message)

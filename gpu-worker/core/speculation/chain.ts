@@ -1,25 +1,16 @@
 /**
- * What the engine makes of a proposal before it verifies it: is it what was asked for at all, and which chain of it is verified
- * where trees cannot be. Pure.
+ * What the engine makes of a proposal before it verifies it: is it what was asked for at all, and what of it can be verified: a tree,
+ * or the chain in it where trees cannot be. Pure.
  */
 import { probabilityOf } from './law.ts'
 import type { Proposal, ProposalRequest, ProposerMethod } from './proposer.ts'
-import { root, type TokenTree } from './tokenTree.ts'
+import { beginningOf, root, type TokenTree } from './tokenTree.ts'
+import { nodesWithin } from './treeSequences.ts'
 
-/** The path that follows the first child at each node, among the first `nodes` nodes. */
-export function mainPath(tree: TokenTree, nodes: number): number[] {
-  const path: number[] = []
-  let end: number = root
-  for (let i = 0; i < Math.min(nodes, tree.tokens.length); i++) {
-    const token = tree.tokens[i]
-    if (tree.parents[i] !== end || token === undefined) continue
-    path.push(token)
-    end = i
-  }
-  return path
-}
-
-/** That path as a chain, with the laws of its draws: siblings that are left out were drawn after the first, which does not depend on them. */
+/**
+ * The path that follows the first child at each node, among the first `nodes` nodes. Draws keep their laws: siblings that are left out
+ * were drawn after the first one, which does not depend on them.
+ */
 export function chainIn(tree: TokenTree, nodes: number): TokenTree {
   const path: number[] = []
   for (let i = 0; i < Math.min(nodes, tree.tokens.length); i++)
@@ -29,6 +20,14 @@ export function chainIn(tree: TokenTree, nodes: number): TokenTree {
     parents: path.map((_, i) => i - 1),
     laws: tree.laws === null ? null : path.flatMap((node) => tree.laws?.[node] ?? []),
   }
+}
+
+/** What is verified of a proposal's first `nodes` nodes where so many paths beyond one may be: all of them, or fewer, or a chain. */
+export function verifiable(tree: TokenTree, limits: { readonly nodes: number; readonly forksMax: number }): TokenTree {
+  const { nodes, forksMax } = limits
+  if (forksMax === 0) return chainIn(tree, nodes)
+  const beginning = beginningOf(tree, nodes)
+  return beginningOf(beginning, nodesWithin(beginning, 1 + forksMax))
 }
 
 /** Why these proposals are no answer to these requests; null where they are one. */
