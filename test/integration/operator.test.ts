@@ -48,6 +48,13 @@ spec:
   engine: { kind: simulated, contextTokensMax: ${fields.context ?? 2048}, slots: 2 }
 `
 
+const route = `---
+apiVersion: paceline.dev/v1alpha1
+kind: ModelRoute
+metadata: { name: helper }
+spec: { name: assistant, direct: { deployment: fake } }
+`
+
 describe.skipIf(program === null)('an operator process', () => {
   let server: NatsServer
   let reader: NatsBus
@@ -209,16 +216,18 @@ describe.skipIf(program === null)('an operator process', () => {
     await instance.until('it is gone', async () => (await instance.deployment('second')) === undefined)
   })
 
-  test('SIGTERM drains everything: exit code 0, no worker, no record, no registration is left', async () => {
-    const instance = await start(pair({ replicas: 2 }))
+  test('SIGTERM drains everything: exit code 0, no worker, no record, no route, no registration is left', async () => {
+    const instance = await start(pair({ replicas: 2 }) + route)
     const pids = (await ready(instance, 'fake', ({ workers }) => workers.length === 2)).workers.map(
       ({ pid }) => pid ?? 0,
     )
+    expect([...(await entries(reader, 'routes')).keys()]).toEqual(['helper'])
     const gone = once(instance.child, 'exit')
     instance.child.kill('SIGTERM')
     expect(await gone).toEqual([0, null])
     expect(pids.filter(isAlive)).toEqual([])
     expect((await entries(reader, 'models')).size).toBe(0)
+    expect((await entries(reader, 'routes')).size).toBe(0)
     expect((await entries(reader, 'workers')).size).toBe(0)
   })
 
@@ -233,7 +242,7 @@ describe.skipIf(program === null)('an operator process', () => {
     await instance.until('no worker is left', () => Promise.resolve(!pids.some(isAlive)))
   })
 
-  test('NATS coming back without its files gets buckets, records and keys again', async () => {
+  test('NATS coming back without its files gets buckets, records, routes and keys again', async () => {
     const secret = `---
 apiVersion: v1
 kind: Secret
@@ -241,14 +250,15 @@ type: paceline.dev/api-key
 metadata: { name: team-a }
 stringData: { key: sk-0123456789abcdef, tenant: team-a }
 `
-    const instance = await start(pair() + secret)
+    const instance = await start(pair() + route + secret)
     await ready(instance, 'fake')
     await server.kill()
     await server.start({ forgetFiles: true })
     await instance.until('everything is published again', async () => {
       const models = await entries(reader, 'models').catch(() => new Map())
       const keys = await entries(reader, 'keys').catch(() => new Map())
-      return models.has('fake') && keys.size === 1
+      const routes = await entries(reader, 'routes').catch(() => new Map())
+      return models.has('fake') && routes.has('helper') && keys.size === 1
     })
   })
 
