@@ -59,7 +59,7 @@ describeCluster('the commands of docs/install-on-kubernetes.md', (cluster) => {
   })
   afterAll(async () => {
     for (const child of forwards) child.kill('SIGKILL')
-    await cluster().tryKubectl(['delete', 'namespace', namespace, '--timeout=60s'])
+    await cluster().tryKubectl(['delete', 'namespace', namespace, '--wait=false'])
     rmSync(folder, { recursive: true, force: true })
   })
 

@@ -18,7 +18,7 @@ import { describePaceline } from './sharedPaceline.ts'
 const program = findPrometheus()
 if (program === null)
   console.warn('nothing scrapes the cluster: no prometheus on PATH or in the cache (npm test gets it)')
-const trafficMs = 10_000
+const trafficMs = 6_000
 const windowSeconds = 60
 
 /** Name → objectives; the second one never meets its own. */

@@ -20,7 +20,7 @@ describeCluster('an API server takes', (cluster) => {
   // A pod is only judged where its account is, and a dry run makes none.
   beforeAll(() => cluster().kubectl('create', 'serviceaccount', 'paceline-router', '--namespace', namespace))
   afterAll(async () => {
-    await cluster().kubectl('delete', 'namespace', namespace, '--timeout=60s')
+    await cluster().kubectl('delete', 'namespace', namespace, '--wait=false')
   })
 
   test.each(['the defaults', ...variants])('what the chart makes of %s', async (name) => {

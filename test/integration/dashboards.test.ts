@@ -21,7 +21,7 @@ if (reason !== null) console.warn(`dashboards are not asked: ${reason}`)
 const namespace = 'llm'
 /** Longer than the whole traffic: what happened once in it is still in the window when the last panel is asked. */
 const windowSeconds = 60
-const trafficMs = 9_000
+const trafficMs = 6_000
 
 /** Panel (and legend) → why this system has no such series. */
 const empty: Readonly<Record<string, string>> = {

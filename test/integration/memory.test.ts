@@ -22,7 +22,9 @@ describe.skipIf(reason !== null)('memory', () => {
   })
 
   test('of a router with 200 streams stays below 150 MiB', async () => {
-    const engine = { kind: 'simulated', slots: 256, contextTokensMax: 2_048, simulated: { stepMs: 20, rowMs: 0 } }
+    // Prompts are read at once, so that all 200 speak at the same time.
+    const simulated = { stepMs: 20, rowMs: 0, promptTokensPerSecond: 20_000 }
+    const engine = { kind: 'simulated', slots: 256, contextTokensMax: 2_048, simulated }
     await using platform = await started({ name: 'paced', spec: { engine } })
     expect(await routerMiBAtStreams(platform, target(platform, 'paced'), { streams: 200, tokens: 50 })).toBeLessThan(
       150,

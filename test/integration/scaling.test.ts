@@ -7,7 +7,7 @@ import { freePort, Place, simulated } from './support/started.ts'
 const reason = whyNoProcesses()
 if (reason !== null) console.warn(`skipped scaling from zero: ${reason}`)
 
-const pair = simulated('pair', 'scaling: { minReplicas: 0, maxReplicas: 2, idleSeconds: 4 }')
+const pair = simulated('pair', 'scaling: { minReplicas: 0, maxReplicas: 2, idleSeconds: 2 }')
 
 describe.skipIf(reason !== null)('a pair that scales from zero', () => {
   let place: Place

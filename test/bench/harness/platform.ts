@@ -239,7 +239,12 @@ async function startRouter({ folder, nats, options }: Surroundings): Promise<{ c
     name: 'router',
     command: process.execPath,
     args: [...routerNodeFlags, ...(options.nodeFlags?.router ?? []), join(projectFolder, 'router', 'main.ts')],
-    env: { [routerConfigVariable]: JSON.stringify(config), [natsPasswordVariable]: nats.passwords.router },
+    env: {
+      [routerConfigVariable]: JSON.stringify(config),
+      [natsPasswordVariable]: nats.passwords.router,
+      // As in the image, whatever the shell says: with compiled code at hand it holds 20 MB less.
+      NODE_DISABLE_COMPILE_CACHE: '1',
+    },
     cwd: folder,
     logFile: join(folder, 'router.log'),
     pin: options.pin?.router,
