@@ -10,7 +10,7 @@ import type { Cluster } from './kit/cluster.ts'
 import { describeOwnCluster } from './kit/sharedCluster.ts'
 import { type OperatorProcess, startOperatorProcess } from './operatorProcess.ts'
 
-export interface Ground {
+export interface Ground extends AsyncDisposable {
   readonly cluster: Cluster
   readonly namespace: string
   /** Its lease outlives a restart of the API; tests of leadership ask for a short one. */
@@ -33,6 +33,12 @@ export async function prepareGround(cluster: Cluster, namespace: string): Promis
   const endOperators = async () => {
     for (const operator of operators.splice(0)) await operator.end()
   }
+  const close = async () => {
+    await endOperators()
+    kubelet.stop()
+    await bus.close()
+    await nats.stop()
+  }
   return {
     cluster,
     namespace,
@@ -43,12 +49,8 @@ export async function prepareGround(cluster: Cluster, namespace: string): Promis
     },
     words: () => Promise.resolve(operators.map(({ words }) => words()).join('\n')),
     endOperators,
-    async close() {
-      await endOperators()
-      kubelet.stop()
-      await bus.close()
-      await nats.stop()
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 

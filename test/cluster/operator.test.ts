@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import type { resources } from '../../operator/kubernetes/core/objects.ts'
+import { changeGenerated } from './generated.ts'
 import { waitFor } from './kit/cluster.ts'
-import { describeLoneOperator } from './loneOperator.ts'
+import { describeLoneOperator, type Ground, prepareGround } from './loneOperator.ts'
 
 const namespace = 'alone'
 const Pairs = z.object({
@@ -26,7 +27,8 @@ const Pairs = z.object({
 })
 const Named = z.object({ items: z.array(z.object({ metadata: z.object({ name: z.string() }) })) })
 
-describeLoneOperator('an operator and a real API server', namespace, (ground) => {
+/** What a person does to pairs of one namespace, and what can be seen of them. */
+const pairsOn = (ground: () => Ground) => {
   const apply = (name: string, fields = '', engine = 'slots: 2') =>
     ground().cluster.apply(
       `apiVersion: paceline.dev/v1alpha1
@@ -34,7 +36,7 @@ kind: ModelDeployment
 metadata: { name: ${name} }
 spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} }`,
       '-n',
-      namespace,
+      ground().namespace,
     )
   const ready = (name: string, replicas: number) =>
     waitFor(
@@ -44,7 +46,7 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
         explain: ground().words,
       },
       async () => {
-        const { items } = Pairs.parse(await ground().cluster.list('deployments', namespace))
+        const { items } = Pairs.parse(await ground().cluster.list('deployments', ground().namespace))
         const pair = items.find(({ metadata }) => metadata.name === name)
         const complete = pair?.status?.conditions.some(
           ({ type, reason }) => type === 'Progressing' && reason === 'Complete',
@@ -57,15 +59,20 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
       },
     )
   const names = async (kinds: readonly (keyof typeof resources)[]) => {
-    const { cluster } = ground()
+    const { cluster, namespace } = ground()
     const lists = await Promise.all(kinds.map((kind) => cluster.list(kind, namespace, 'paceline.dev/deployment')))
     return lists.flatMap((list) => Named.parse(list).items.map(({ metadata }) => metadata.name))
   }
   const kinds = ['pods', 'services', 'budgets', 'configMaps'] as const
   const remove = async (name: string) => {
-    await ground().cluster.kubectl('-n', namespace, 'delete', 'pair', name, '--timeout=60s')
+    await ground().cluster.kubectl('-n', ground().namespace, 'delete', 'pair', name, '--timeout=60s')
     await waitFor({ what: 'nothing left', waitMsMax: 120_000 }, async () => (await names(kinds)).length === 0)
   }
+  return { apply, ready, names, remove }
+}
+
+describeLoneOperator('an operator and a real API server', namespace, (ground) => {
+  const { apply, ready, names, remove } = pairsOn(ground)
 
   test('a pair comes, changes its size and its revision, and goes; nothing stays behind', async () => {
     await ground().start()
@@ -85,7 +92,7 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
     await remove('smol')
   })
 
-  test('a route says that it has no effect yet, and what of it is missing; a younger one does not get its name', async () => {
+  test('a route says what of it is missing, then where requests go; a younger one does not get its name', async () => {
     await ground().start()
     const route = (name: string) => ({
       apiVersion: 'paceline.dev/v1alpha1',
@@ -159,14 +166,20 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
     await remove('smol')
   })
 
-  test('pairs that just serve cost nothing but the lease', async () => {
-    await ground().start()
-    await apply('smol')
-    await ready('smol', 1)
+  // Each with an operator and a namespace of its own, at the same time: one of the two waits for nothing to happen.
+  test.concurrent('pairs that just serve cost nothing but the lease', async () => {
+    await using quiet = await prepareGround(ground().cluster, 'quiet')
+    const pairs = pairsOn(() => quiet)
+    await quiet.start()
+    await pairs.apply('smol')
+    await pairs.ready('smol', 1)
     const asked = () =>
-      ground()
-        .cluster.audit()
-        .filter(({ agent, resource }) => agent.startsWith('paceline-operator') && resource !== 'leases')
+      quiet.cluster
+        .audit()
+        .filter(
+          ({ agent, resource, namespace: of }) =>
+            agent.startsWith('paceline-operator') && of === 'quiet' && resource !== 'leases',
+        )
     const settled = { what: 'the last request for this pair', waitMsMax: 90_000, everyMs: 500 }
     await waitFor(settled, () => Promise.resolve(Date.now() - (asked().at(-1)?.receivedAt.getTime() ?? 0) > 4_000))
     const before = asked().length
@@ -176,6 +189,18 @@ spec: { engine: { kind: simulated, contextTokensMax: 512, ${engine} } ${fields} 
         .slice(before)
         .map(({ verb, resource }) => `${verb} ${resource}`),
     ).toEqual([])
-    await remove('smol')
+    await pairs.remove('smol')
+  })
+
+  // The short form; the long one is in `test/soak`.
+  test.concurrent('generated changes are refused with a message or end in a condition, and every pair recovers', {
+    timeout: 400_000,
+  }, async () => {
+    await using own = await prepareGround(ground().cluster, 'generated')
+    const operator = await own.start()
+    const { wrong, taken, told } = await changeGenerated(own, { specsPerName: 12 })
+    expect(wrong).toEqual([])
+    expect(taken).toBeGreaterThan(told / 5)
+    expect(operator.child.exitCode).toBeNull()
   })
 })

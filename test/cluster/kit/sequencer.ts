@@ -5,7 +5,7 @@
 import { basename } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const longest = ['faults', 'documents', 'rollout', 'operator', 'generated', 'serve', 'kit', 'start']
+const longest = ['faults', 'documents', 'rollout', 'operator', 'serve', 'kit', 'start']
 
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
