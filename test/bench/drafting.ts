@@ -1,32 +1,41 @@
 /**
  * Speculation on real text: one setting of ours (`auto`) against llama-server's best setting for each kind of task.
  *
- * The same model, threads, context and KV type; greedy; every prompt is used once per side and never again. The peer's best setting
- * is chosen on the even rounds and compared on the odd ones, so that it is not the luckiest of many. Speed is that of the decode
- * phase of one stream: tokens after the first one over the time from the first to the last.
+ * The same model, threads, context and KV type; greedy; every prompt is used once per side and never again, and every side has answered one
+ * of its kind before its first round counts. The peer's best setting is chosen on the even rounds and compared on the odd ones, so that it
+ * is not the luckiest of many; sides are compared within a round, where they had the same prompts. Our workers know their cost curve before
+ * anything else is started: measured beside a peer it would be wrong, and would disturb the peer. Speed is that of the decode phase
+ * of one stream: tokens after the first one over the time from the first to the last.
  *
  *   LLAMA_SERVER=/path/to/llama-server PACELINE_TEST_MODEL=model.gguf node test/bench/drafting.ts [--rounds 6] [--quick]
  *     [--threads 1,2] [--tokens 160] [--prompts 2] [--only copy]
+ *
+ * About six minutes for one kind of task with one number of threads. A part (with --only or --threads) is joined to what earlier parts left.
  */
 import { scratchFolder } from './harness/cacheFolder.ts'
 import { type Answer, HttpClient } from './harness/client.ts'
 import type { Contender } from './harness/contender.ts'
+import { earlierList, joinParts } from './harness/earlierResults.ts'
 import { type EngineSettings, llamaServerPath, startLlamaServer } from './harness/llamaServer.ts'
+import { machine } from './harness/machine.ts'
 import { chatBody, chatPath, isComplete } from './harness/load.ts'
 import { modelPath } from './harness/model.ts'
 import { readOptions } from './harness/options.ts'
 import { startPaceline } from './harness/pacelineContender.ts'
 import { watch } from './harness/processes.ts'
 import { figure, print, Report, spreadText } from './harness/report.ts'
-import { interleave, type Round, summarise } from './harness/rounds.ts'
+import { interleave, ratio, type Round, summarise } from './harness/rounds.ts'
 import { contentOf } from './harness/sse.ts'
-import { median } from './harness/statistics.ts'
+import { sum } from './harness/statistics.ts'
 import { type Task, taskPrompt, tasks } from './harness/taskPrompts.ts'
+import { requireTask, resultOf, type Rounds, type Speed, TaskResult, tellTasks } from './harness/taskResults.ts'
 
 const options = readOptions({ rounds: 6, quickRounds: 2 })
 const tokensMax = options.value('tokens', options.quick ? 96 : 160)
 const promptsPerRound = options.value('prompts', 2)
 const streamsMany = 8
+/** Its seeds lie beside those of the rounds that count. */
+const warmUpRound = 99
 const ours = { off: 'paceline, off', auto: 'paceline, auto' } as const
 
 /** What does best in at least one kind of task among many that were tried, and none. */
@@ -39,17 +48,22 @@ const peerSettings: Readonly<Record<string, string>> = {
   'ngram-cache': '--spec-type ngram-cache',
 }
 
-interface Sample {
-  readonly tokensPerSecond: number
-  readonly failure: string | null
-}
-type Rounds = ReadonlyMap<string, readonly Round<Sample>[]>
-
+const name = 'drafting'
+const sideNames = { ...ours, plain: 'none', peers: Object.keys(peerSettings) }
+const { commit } = machine()
 const report = new Report(
-  'drafting',
+  name,
   'Drafting: speculation on real text, ours on auto against the best setting of llama-server',
 )
+const measured: TaskResult[] = []
 for (const threads of options.text('threads', '1,2').split(',').map(Number)) await measureThreads(threads)
+
+const isPart = (options.only !== null || options.text('threads', '') !== '') && !options.quick
+const keyOf = ({ task, threads }: TaskResult) => `${task} ${threads}`
+const results = isPart ? joinParts(earlierList(name, 'tasks', TaskResult), measured, keyOf) : measured
+report.add('tasks', results)
+tellTasks(report, results)
+for (const result of results) requireTask(report, result)
 process.exit(report.finish({ quick: options.quick }))
 
 async function measureThreads(threads: number): Promise<void> {
@@ -64,11 +78,7 @@ async function measureThreads(threads: number): Promise<void> {
   try {
     for (const task of tasks)
       if (options.only === null || options.only === task) await measureTask(task, threads, contenders)
-    if (options.only === null)
-      await measureMany(
-        threads,
-        contenders.filter(({ target }) => target.name.startsWith('paceline')),
-      )
+    if (options.only === null || options.only === 'many') await measureMany(threads, contenders.slice(0, 2))
   } finally {
     for (const contender of contenders) await contender.stop()
   }
@@ -76,8 +86,8 @@ async function measureThreads(threads: number): Promise<void> {
 
 async function startAll(settings: EngineSettings): Promise<Contender[]> {
   const contenders = [
-    await startPaceline(settings, { name: ours.off }),
-    await startPaceline(settings, { name: ours.auto, speculation: { method: 'auto', draftTokensMax: 16 } }),
+    await startOurs(settings, { name: ours.off }),
+    await startOurs(settings, { name: ours.auto, speculation: { method: 'auto', draftTokensMax: 16 } }),
   ]
   const binary = llamaServerPath()
   if (binary === null) report.note('LLAMA_SERVER is not set: no comparison with llama-server')
@@ -90,35 +100,38 @@ async function startAll(settings: EngineSettings): Promise<Contender[]> {
   return contenders
 }
 
+async function startOurs(settings: EngineSettings, side: { name: string; speculation?: object }): Promise<Contender> {
+  const contender = await startPaceline(settings, side)
+  if (!(await contender.untilCurveIsKnown()))
+    report.note(`${side.name}: starts with a guess, because no cost curve was measured`)
+  return contender
+}
+
 function seedOf(task: Task, round: number, index: number): number {
   return (1 + tasks.indexOf(task)) * 100_000 + round * 100 + index
 }
 
 async function measureTask(task: Task, threads: number, contenders: readonly Contender[]): Promise<void> {
-  const title = `${task}, ${threads} compute thread${threads === 1 ? '' : 's'}`
-  const rounds = await run(contenders, title, async (client, round) => {
+  const rounds = await run(contenders, task, async (client, round) => {
     const answers: Answer[] = []
     for (let index = 0; index < promptsPerRound; index += 1)
       answers.push(await ask(client, taskPrompt(task, seedOf(task, round, index))))
     return decodeSpeed(answers)
   })
-  tell(title, rounds)
-  if (rounds.size > 2) compare(task, threads, rounds)
-  else requireAtLeast(`${title}: auto against off`, speedRatio(rounds, ours.auto, ours.off), task === 'chat' ? 0.98 : 1)
+  tell(resultOf(rounds, sideNames, { task, threads, commit }), rounds)
 }
 
 /** Ours alone: nobody may lose by speculation where the batch is full. */
 async function measureMany(threads: number, contenders: readonly Contender[]): Promise<void> {
-  const title = `${streamsMany} streams of chat, ${threads} compute thread${threads === 1 ? '' : 's'}`
-  const rounds = await run(contenders, title, async (client, round) => {
+  const task = `${streamsMany} streams of chat`
+  const rounds = await run(contenders, task, async (client, round) => {
     const startedAt = performance.now()
     const prompts = Array.from({ length: streamsMany }, (_, i) => taskPrompt('chat', 900_000 + round * 100 + i))
     const answers = await Promise.all(prompts.map((prompt) => ask(client, prompt)))
-    const tokens = answers.reduce((sum, answer) => sum + contentOf(answer).completionTokens, 0)
+    const tokens = sum(answers.map((answer) => contentOf(answer).completionTokens))
     return (1_000 * tokens) / (performance.now() - startedAt)
   })
-  tell(title, rounds)
-  requireAtLeast(`${title}: auto against off`, speedRatio(rounds, ours.auto, ours.off), 0.97)
+  tell(resultOf(rounds, { ...sideNames, peers: [] }, { task, threads, commit }), rounds)
 }
 
 /** To its natural end: what is forced beyond it repeats itself, which is what prompt lookup is best at. */
@@ -140,84 +153,44 @@ function decodeSpeed(answers: readonly Answer[]): number {
   return (1_000 * tokens) / ms
 }
 
-function run(
+/** One round that does not count, then the others. A failure is a round without a figure. */
+async function run(
   contenders: readonly Contender[],
   title: string,
   speed: (client: HttpClient, round: number) => Promise<number>,
-): Promise<Map<string, Round<Sample>[]>> {
+): Promise<Map<string, Round<Speed>[]>> {
   const sides = contenders.map(({ target, pids }) => ({
     name: target.name,
     run: async (round: number) => {
       const client = new HttpClient(target, streamsMany)
       try {
-        return await watch(pids, () =>
-          speed(client, round).then(
-            (tokensPerSecond): Sample => ({ tokensPerSecond, failure: null }),
-            (error: unknown): Sample => ({ tokensPerSecond: Number.NaN, failure: String(error) }),
-          ),
-        )
+        return await watch(pids, async (): Promise<Speed> => {
+          try {
+            return { tokensPerSecond: await speed(client, round) }
+          } catch (error) {
+            print(`  ${title}: ${target.name}: ${String(error)}`)
+            return { tokensPerSecond: Number.NaN }
+          }
+        })
       } finally {
         await client.close()
       }
     },
   }))
-  return interleave(sides, options.rounds, (side, round) => {
-    if (round.value.failure !== null) print(`  ${title}: ${side}: ${round.value.failure}`)
-  })
+  for (const side of sides) await side.run(warmUpRound)
+  return interleave(sides, options.rounds)
 }
 
-function speedOf(round: Round<Sample>): number {
-  return round.value.tokensPerSecond
-}
-
-function tell(title: string, rounds: Rounds): void {
-  report.add(title, Object.fromEntries(rounds))
+function tell(result: TaskResult, rounds: Rounds): void {
+  measured.push(result)
   const off = rounds.get(ours.off) ?? []
   report.table(
-    title,
+    `${result.task}, ${result.threads} compute thread${result.threads === 1 ? '' : 's'}, all rounds`,
     ['side', 'tok/s', 'against ours, off'],
-    [...rounds].map(([name, own]) => [
-      name,
-      spreadText(summarise(own, speedOf)),
-      figure(summarise(own, speedOf).median / summarise(off, speedOf).median),
+    [...rounds].map(([side, own]) => [
+      side,
+      spreadText(summarise(own, ({ value }) => value.tokensPerSecond)),
+      figure(ratio(own, off, ({ value }) => value.tokensPerSecond).median),
     ]),
   )
-}
-
-/** The peer's best setting by the even rounds, judged on the odd ones. */
-function compare(task: Task, threads: number, rounds: Rounds): void {
-  const peers = [...rounds.keys()].filter((name) => Object.hasOwn(peerSettings, name))
-  const best = peers.reduce((a, b) => (medianOf(rounds, b, isEven) > medianOf(rounds, a, isEven) ? b : a))
-  const against = (name: string) => medianOf(rounds, name, isOdd) / medianOf(rounds, best, isOdd)
-  const plain = medianOf(rounds, ours.off, isOdd) / medianOf(rounds, 'none', isOdd)
-  const where = `${task}, ${threads} thread(s)`
-  report.note(`${where}: best of llama-server by the even rounds is ${best}; plain against plain ${figure(plain)}`)
-  requireAtLeast(`${where}: auto against ${best}`, against(ours.auto), task === 'chat' ? plain : 1)
-  requireAtLeast(`${where}: auto against off`, speedRatio(rounds, ours.auto, ours.off), task === 'chat' ? 0.98 : 1)
-}
-
-function isEven({ number }: Round<Sample>): boolean {
-  return number % 2 === 0
-}
-
-function isOdd(round: Round<Sample>): boolean {
-  return !isEven(round)
-}
-
-function medianOf(rounds: Rounds, name: string, wanted: (round: Round<Sample>) => boolean): number {
-  return median((rounds.get(name) ?? []).filter(wanted).map(speedOf).filter(Number.isFinite))
-}
-
-/** Median over rounds of the ratio within a round. */
-function speedRatio(rounds: Rounds, a: string, b: string): number {
-  const others = rounds.get(b) ?? []
-  const ratios = (rounds.get(a) ?? []).flatMap((round) => {
-    const other = others.find(({ number }) => number === round.number)
-    return other === undefined ? [] : [speedOf(round) / speedOf(other)]
-  })
-  return median(ratios.filter(Number.isFinite))
-}
-
-function requireAtLeast(what: string, measured: number, atLeast: number): void {
-  report.require({ what, measured, bound: { atLeast: Number(atLeast.toPrecision(3)) }, unit: 'x' })
 }
