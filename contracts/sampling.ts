@@ -32,8 +32,8 @@ export const Sampling = z.object({
   /** The router draws one where the client gives none, so that a retry or resume elsewhere continues the same text. */
   seed: z.int().min(0).max(0xff_ff_ff_ff),
   /**
-   * The client named none: nobody can ask for this text again, so speculation may judge drafts by any rule that keeps the law. Else the
-   * text is a function of the seed, whatever is drafted.
+   * The client named none: nobody can ask for this text again, so speculation may judge drafts by any rule that keeps the law, and a
+   * retry elsewhere may write another text of it. Else the text is a function of the seed, whatever is drafted.
    */
   seedDrawn: z.boolean().default(false),
   stop: z.array(z.string().min(1).max(limits.request.stopCharactersMax)).max(limits.request.stopsMax),

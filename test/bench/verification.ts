@@ -148,15 +148,22 @@ function measureSampling(): void {
     const eachRow = (work: (row: Float32Array, position: number) => void) =>
       median(() => cpuOf(() => positions.forEach((at) => work(rows[at % rows.length] ?? logits, at))))
     const law = eachRow((row) => reader.read(row, processing))
+    // As the engine judges: by the draft's law, whose tokens' probabilities are all that it needs.
+    const draftLaws = draftRows.map((row) => reader.read(row, { ...processing, tokensMax: draftTokensMax }))
+    const judged = eachRow((row, position) => {
+      const law = draftLaws[position % rows.length]
+      const target = reader.look(row, processing)
+      if (law !== undefined) recursiveRejection.judge(target, [{ token: chance.draw(law), law }], chance)
+    })
     const draftLaw = eachRow((row) => reader.read(row, { ...processing, tokensMax: draftTokensMax }))
     const choice = eachRow((row, position) => {
       logits.set(row)
       sampler.sample({ logits, position })
     })
-    report.add(`rows at ${name}`, { law, draftLaw, choice })
-    return [name, figure(choice), figure(law), figure(draftLaw)]
+    report.add(`rows at ${name}`, { law, draftLaw, choice, judged })
+    return [name, figure(choice), figure(judged), figure(law), figure(draftLaw)]
   })
-  report.table('µs a row', ['', 'choice (coupled)', "target's law", "draft's law"], table)
+  report.table('µs a row', ['', 'choice (coupled)', 'judged by laws', "target's law", "draft's law"], table)
 }
 
 /** A model without memory of its own: the path says which row follows. */
