@@ -1,11 +1,15 @@
 /**
- * Files that take a minute or more begin first: several run at a time, and one of these at the end would run alone. vitest orders by
+ * Files that take long begin first: several run at a time, and one of these at the end would run alone. vitest orders by
  * what it measured the last time, which a fresh clone does not have.
  */
 import { basename } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const longest = ['faults', 'documents', 'rollout', 'operator', 'serve', 'kit', 'start']
+/** Of all projects, by what they take on two processors. */
+const longest = [
+  ...['speculation', 'faults', 'documents', 'rollout', 'start', 'modelRunner', 'reproducible'],
+  ...['operator', 'serve', 'kit', 'rollouts', 'scaling', 'bus', 'openai', 'system'],
+]
 
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
