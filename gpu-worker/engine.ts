@@ -362,6 +362,7 @@ export class Engine {
 
 function candidateOf(choice: Choice, contextTokensMax: number): Candidate {
   const { sequence, job } = choice
-  const room = Math.min(contextTokensMax - sequence.tokens.length, job.request.tokensMax - generatedCount(sequence) - 1)
-  return { key: sequence.number, tokens: sequence.tokens, room, drawing: drawingOf(choice) }
+  const room = contextTokensMax - sequence.tokens.length
+  const gainMax = job.request.tokensMax - generatedCount(sequence) - 1
+  return { key: sequence.number, tokens: sequence.tokens, room, gainMax, drawing: drawingOf(choice) }
 }

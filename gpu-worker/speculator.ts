@@ -33,8 +33,10 @@ import type { Judgement } from './verification.ts'
 export interface Candidate {
   readonly key: number
   readonly tokens: readonly number[]
-  /** Tokens it may gain beyond the one that every step gives: limited by its context and its `max_tokens`. */
+  /** Tokens of draft that its context has room for. */
   readonly room: number
+  /** Tokens it may gain beyond the one that every step gives: limited by its `max_tokens`. */
+  readonly gainMax: number
   /** How its drafts are to be drawn (`core/speculation/verifierChoice.ts`); null: the likeliest tokens. */
   readonly drawing: Processing | null
 }
@@ -149,10 +151,11 @@ export class Speculator {
       this.#pausedSteps -= 1
       return noDrafts
     }
-    const running = candidates.map(({ key, tokens, room }) => ({
+    const running = candidates.map(({ key, tokens, room, gainMax }) => ({
       key,
       contextTokens: tokens.length,
       tokensMax: Math.max(0, Math.min(room, this.#settings.draftTokensMax)),
+      gainMax,
       methods: this.#methods,
     }))
     this.#running = running

@@ -12,8 +12,13 @@ export interface RunningSequence {
   readonly key: number
   /** Cells it attends to. */
   readonly contextTokens: number
-  /** Tokens it may still gain: limited by its context, `max_tokens` and the operator's `draftTokensMax`; 0: must not draft. */
+  /** Tokens that may be drafted for it: limited by its context and the operator's `draftTokensMax`; 0: must not draft. */
   readonly tokensMax: number
+  /**
+   * Tokens it may still gain, `max_tokens` at most. Beyond them a draft gains nothing, but may keep the batch even: one sequence at its end
+   * that brings fewer rows than the others costs the split layout further passes over the weights. Absent: as many as are drafted.
+   */
+  readonly gainMax?: number
   /** Proposers that can serve it now, in the order of preference at equal worth. */
   readonly methods: readonly ProposerMethod[]
 }

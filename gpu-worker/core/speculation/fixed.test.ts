@@ -26,6 +26,16 @@ test('one that may not draft at all holds nobody back', () => {
   expect(lengths([sequence(1, 0)])).toEqual([])
 })
 
+test('one at its end drafts like the others, so that the batch stays even; alone it drafts no more than it can gain', () => {
+  const atEnd = { ...sequence(2, 8), gainMax: 0 }
+  expect(lengths([sequence(1, 8), atEnd])).toEqual([
+    [1, 'draft', 8],
+    [2, 'draft', 8],
+  ])
+  expect(lengths([{ ...sequence(1, 8), gainMax: 2 }])).toEqual([[1, 'draft', 2]])
+  expect(lengths([atEnd])).toEqual([])
+})
+
 test('rows are shared; where there is not one for each, nobody drafts', () => {
   expect(lengths([sequence(1, 8), sequence(2, 8)], 7)).toEqual([
     [1, 'draft', 3],

@@ -93,6 +93,40 @@ test('each sequence is drafted for as it accepts', () => {
   expect(Math.min(first, second)).toBeGreaterThan(Math.max(third, fourth) + 1)
 })
 
+describe('a sequence at its end', () => {
+  const sequences = (gainMax: number): RunningSequence[] =>
+    Array.from({ length: 8 }, (_, key) => ({
+      key,
+      contextTokens: 64,
+      tokensMax: 8,
+      methods: ['draft'],
+      ...(key === 3 ? { gainMax } : {}),
+    }))
+  const lengthsIn = (layout: 'split' | 'unified', running: RunningSequence[]) => {
+    const controller = createGoodputController({ curve: () => curve, layout })
+    const asked = new Map(controller.asks(running, { promptTokens: 0, rowsMax: 64 }).map((ask) => [ask.key, ask]))
+    return running.map(({ key }) => asked.get(key)?.tokensMax ?? 0)
+  }
+
+  test('drafts with the others where an uneven batch would take more passes', () => {
+    const lengths = lengthsIn('split', sequences(0))
+    expect(new Set(lengths).size).toBe(1)
+    expect(lengths[0]).toBeGreaterThan(0)
+  })
+
+  test('drafts no more than it can gain where a batch of any shape is one pass', () => {
+    const lengths = lengthsIn('unified', sequences(0))
+    expect(lengths[3]).toBe(0)
+    expect(lengths[2]).toBeGreaterThan(0)
+  })
+
+  test('drafts nothing where it is alone', () => {
+    const [, , , alone] = sequences(0)
+    if (alone === undefined) throw new Error('no sequence')
+    expect(lengthsIn('split', [alone])).toEqual([0])
+  })
+})
+
 test('proposals are cut where their confidence says so, after it was measured', () => {
   // Half of the draft tokens are nearly always right and half nearly always wrong, and the draft says which.
   const acceptance = ({ depth, step }: { depth: number; step: number }) => (step % 2 === 0 || depth < 3 ? 0.95 : 0.05)

@@ -104,7 +104,7 @@ class GoodputController implements SpeculationController {
       const draft = round.drafts.get(proposal.key)
       if (draft !== undefined) draft.nodes = nodesOf(proposal, this.#acceptance)
     }
-    const gains = running.map(({ key }) => round.drafts.get(key)?.nodes.map(({ gain }) => gain) ?? [])
+    const gains = running.map((sequence) => gainsOf(sequence, round.drafts.get(sequence.key)?.nodes ?? []))
     const problem = { gains, rowsMax: step.rowsMax, prices: round.prices, draftMs: () => 0 }
     const plan = planLengths(problem)
     const plain = evaluate(
@@ -168,9 +168,11 @@ class GoodputController implements SpeculationController {
   }
 
   #problemBefore(round: Round, methods: readonly (ProposerMethod | null)[], { rowsMax }: StepFacts): LengthProblem {
-    const gains = round.running.map(({ key, tokensMax }, i) => {
+    const gains = round.running.map((sequence, i) => {
       const method = methods[i] ?? null
-      return method === null ? [] : this.#acceptance.expectedGains(method, key, Math.min(tokensMax, lengthMax))
+      if (method === null) return []
+      const expected = this.#acceptance.expectedGains(method, sequence.key, Math.min(sequence.tokensMax, lengthMax))
+      return expected.map((gain, depth) => (depth < gainMaxOf(sequence) ? gain : 0))
     })
     const present = [...new Set(methods)].filter((method) => method !== null)
     const draftMs = (lengths: readonly number[]) =>
@@ -220,6 +222,13 @@ class GoodputController implements SpeculationController {
     if (isReached && next !== undefined) this.#acceptance.cutOff(method, next)
   }
 }
+
+/** A token behind the last one that the sequence may gain is verified for the shape of the batch alone. */
+function gainsOf(sequence: RunningSequence, nodes: readonly DraftNode[]): number[] {
+  return nodes.map(({ depth, gain }) => (depth <= gainMaxOf(sequence) ? gain : 0))
+}
+
+const gainMaxOf = ({ gainMax, tokensMax }: RunningSequence) => gainMax ?? tokensMax
 
 /** Proposers run one after the other; each computes its sequences together, to the depth of the longest. */
 function roundOf(

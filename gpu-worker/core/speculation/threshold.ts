@@ -17,9 +17,13 @@ export function createThresholdController(rule: StopRule): SpeculationController
 }
 
 function asks(running: readonly RunningSequence[]): Ask[] {
-  return running.flatMap(({ key, tokensMax, methods: [method] }) =>
-    method === undefined || tokensMax <= 0 ? [] : [{ key, method, tokensMax, depthMax: tokensMax, stopsEarly: true }],
-  )
+  return running.flatMap((sequence) => {
+    const { key, methods } = sequence
+    const [method] = methods
+    const tokensMax = Math.min(sequence.tokensMax, sequence.gainMax ?? sequence.tokensMax)
+    if (method === undefined || tokensMax <= 0) return []
+    return [{ key, method, tokensMax, depthMax: tokensMax, stopsEarly: true }]
+  })
 }
 
 /** The token that makes the rest too unlikely is not verified either: its own chance is part of the product. */
