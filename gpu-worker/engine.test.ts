@@ -3,7 +3,23 @@ import { DispatchId, TenantId } from '#contracts/ids.ts'
 import type { Dispatch } from '#contracts/messages.ts'
 import { subjects } from '#contracts/subjects.ts'
 import { delay } from '#runtime/clock.ts'
+import { bushyTree } from './core/speculation/bushyTree.fixture.ts'
+import type { Proposer } from './proposer.ts'
+import { createSimulatedProposer } from './simulated/proposer.ts'
 import { expectAllEnded, promptOf, recording, router, sampling, Stand, type StandOptions } from './worker.fixture.ts'
+
+/** What the simulated draft proposes, with a wrong turn before each right one. */
+const branching: Proposer = {
+  method: 'draft',
+  propose: async (requests) =>
+    (await guesses.propose(requests)).map(({ key, tree: chain }, i) => {
+      const wrong = (token: number) => (token === 300 ? 301 : 300)
+      const tree = bushyTree(chain.tokens, wrong, requests[i]?.tokensMax ?? 0)
+      return { key, method: 'draft', tree, confidence: tree.tokens.map(() => 0.5) }
+    }),
+  forget: () => undefined,
+}
+const guesses = createSimulatedProposer({ seed: 1, acceptance: 0.8, draftTokens: 6 })
 
 describe('text does not depend on company', () => {
   const ask = (stand: Stand, from: number, more: Partial<Dispatch> = {}) =>
@@ -21,6 +37,11 @@ describe('text does not depend on company', () => {
     ['with tiny prompt chunks', { promptChunkTokensMax: 3 }],
     ['with drafts that are mostly right', { simulated: { draftTokens: 4, acceptance: 0.9 } }],
     ['with drafts that are mostly wrong', { simulated: { draftTokens: 7, acceptance: 0.1 } }],
+    ['with trees of drafts', { kvLayout: 'unified', proposers: [branching] }],
+    [
+      'with trees of drafts in a cache that must preempt',
+      { kvLayout: 'unified', cellsMax: 220, proposers: [branching] },
+    ],
     ['in a unified cache that must preempt', { kvLayout: 'unified', cellsMax: 220 }],
     ['without a prefix cache', { prefixCacheMiB: 0 }],
   ])('%s', async (_name, options) => {
@@ -48,6 +69,29 @@ describe('text does not depend on company', () => {
     expect(ids.map((id) => stand.text(id))).toEqual(expected)
     const gaps = steps.filter((spans) => (spans.at(-1)?.slot ?? 0) - (spans[0]?.slot ?? 0) >= spans.length)
     expect(gaps.length).toBeLessThanOrEqual(steps.length / 20)
+  })
+
+  test('trees are verified where the cache has room for branches, and the results need not be reproducible', async () => {
+    const treesIn = async (options: StandOptions) => {
+      const { stand, steps } = recording({ proposers: [branching], ...options })
+      const id = stand.send({ work: promptOf(30), sampling: sampling({ maxTokens: 40 }) })
+      await stand.end(id)
+      expectAllEnded(stand, [id])
+      const spans = steps.flat()
+      const { outcome } = stand.last(id) as { outcome: { usage: { draftTokens: number; acceptedTokens: number } } }
+      expect(outcome.usage.draftTokens).toBe(
+        spans.reduce((sum, { logitsForLast }) => sum + Math.max(0, logitsForLast - 1), 0),
+      )
+      const { acceptedTokens } = outcome.usage
+      return { trees: spans.filter(({ parents }) => parents !== undefined).length, steps: steps.length, acceptedTokens }
+    }
+    const unified = await treesIn({ kvLayout: 'unified' })
+    expect(unified.trees).toBeGreaterThan(unified.steps / 2)
+    expect(unified.acceptedTokens).toBeGreaterThan(10)
+    // Of a tree a chain takes the first children, which are all wrong.
+    const chains = { trees: 0, acceptedTokens: 0 }
+    expect(await treesIn({ kvLayout: 'split' })).toMatchObject(chains)
+    expect(await treesIn({ kvLayout: 'unified', reproducible: true })).toMatchObject(chains)
   })
 
   test('preemption happens in a full unified cache and is counted', async () => {
@@ -240,8 +284,8 @@ describe('a cancel', () => {
     expect(stand.isEnded(id)).toBe(true)
     await stand.end(...others)
     expectAllEnded(stand, [id, ...others])
-    // Reports and registration go on; nothing else may wait for a time.
-    expect(stand.process.pending).toBeLessThanOrEqual(3)
+    // Reports, registration and the look at the memory go on; nothing else may wait for a time.
+    expect(stand.process.pending).toBeLessThanOrEqual(4)
     await stand.worker.stop()
     expect(stand.process.pending).toBe(0)
   }

@@ -13,7 +13,7 @@ import type { WorkerRecord } from '#contracts/records.ts'
 import type { LiveSpeculation } from '#contracts/resources/modelDeployment.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { chainIn, faultOf } from './core/speculation/chain.ts'
+import { faultOf, verifiable } from './core/speculation/chain.ts'
 import type {
   Ask,
   RoundOutcome,
@@ -24,7 +24,8 @@ import type {
 import { figuresOf } from './core/speculation/figures.ts'
 import type { Processing } from './core/speculation/processedLaw.ts'
 import type { Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
-import type { TokenTree } from './core/speculation/tokenTree.ts'
+import { isChain, type TokenTree } from './core/speculation/tokenTree.ts'
+import { leavesOf } from './core/speculation/treeSequences.ts'
 import type { Meter } from './meter.ts'
 import type { Proposer } from './proposer.ts'
 import type { Judgement } from './verification.ts'
@@ -69,6 +70,8 @@ export interface SpeculationOptions {
   readonly settings: SpeculationSettings
   readonly createController: (settings: SpeculationSettings) => SpeculationController
   readonly vocabularySize: number
+  /** Paths that the trees of a step may have beyond one per sequence; 0: chains only. */
+  readonly forksMax: number
   /** What a step of so many rows takes, by the cost curve. */
   readonly stepMs: (shape: StepShape) => number
   readonly meter: Meter
@@ -145,7 +148,8 @@ export class Speculator {
   }
 
   /** Drafts for the coming step. Synchronous where no proposer computes elsewhere: then a step costs no turn of the event loop. */
-  draft(candidates: readonly Candidate[], step: StepFacts): Drafts | Promise<Drafts> {
+  draft(candidates: readonly Candidate[], batch: Omit<StepFacts, 'forksMax'>): Drafts | Promise<Drafts> {
+    const step = { ...batch, forksMax: this.#o.forksMax }
     this.abandon()
     if (this.#pausedSteps > 0) {
       this.#pausedSteps -= 1
@@ -288,22 +292,28 @@ export class Speculator {
   #drafts(proposals: readonly Proposal[], nodes: ReadonlyMap<number, number>, rowsMax: number): Drafts {
     const drafts = new Map<number, TokenTree>()
     let rows = 0
+    let forks = 0
     for (const { key, method, tree } of proposals) {
       // What was drawn is verified whole: cut by what it turned out to be, it would no longer follow its laws.
       const wanted = tree.laws === null ? (nodes.get(key) ?? 0) : tree.tokens.length
-      const draft = chainIn(tree, Math.min(wanted, rowsMax - rows))
+      const draft = verifiable(tree, {
+        nodes: Math.min(wanted, rowsMax - rows),
+        forksMax: this.#o.forksMax - forks,
+      })
       rows += draft.tokens.length
+      forks += Math.max(0, leavesOf(draft).length - 1)
       this.#rounds.set(key, { method, proposed: tree.tokens.length, draft })
       if (draft.tokens.length > 0) drafts.set(key, draft)
     }
     return drafts
   }
 
-  #outcomeOf({ key, accepted, judged }: Judged): RoundOutcome | null {
+  #outcomeOf({ key, accepted, judged, path }: Judged): RoundOutcome | null {
     const round = this.#rounds.get(key)
     if (round === undefined) return null
     const { method, proposed, draft } = round
-    return { key, method, proposed, verified: draft.tokens.length, accepted, depth: judged }
+    const outcome = { key, method, proposed, verified: draft.tokens.length, accepted, depth: judged }
+    return isChain(draft) ? outcome : { ...outcome, path }
   }
 
   #tell(rounds: readonly RoundOutcome[]): void {

@@ -242,6 +242,8 @@ class AssembledWorker implements Worker {
           layout: runner.info.kvLayout,
         }),
       vocabularySize: runner.info.vocabularySize,
+      // Refused branches leave holes in the cache, and tokens that fill them are added up in another order.
+      forksMax: config.engine.reproducible ? 0 : runner.info.forksMax,
       stepMs: (shape) => this.#pace.predictStepMs(shape),
       onChange: () => this.#reporter.register(),
     })

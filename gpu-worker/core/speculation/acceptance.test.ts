@@ -35,6 +35,19 @@ describe('expected gains', () => {
     for (const [i, gain] of gains.entries()) expect(gain).toBeLessThanOrEqual(gains[i - 1] ?? 1)
   })
 
+  test('are those of first guesses, whatever second ones come to', () => {
+    const expected = [true, false].map((hasAlternatives) => {
+      const subject = new Acceptance()
+      for (let i = 0; i < 100; i++) {
+        const node = { depth: 1, confidence: 0.5 }
+        subject.tried(method, 1, { ...node, taken: i % 2 === 0 })
+        if (hasAlternatives) subject.tried(method, 2, { ...node, confidence: 0.1, taken: false, isAlternative: true })
+      }
+      return subject.expectedGains(method, 1, 1)
+    })
+    expect(expected[0]).toEqual(expected[1])
+  })
+
   test('follow the rates by depth, though deep tokens are seldom tried', () => {
     const subject = new Acceptance()
     const random = createRandom(2)

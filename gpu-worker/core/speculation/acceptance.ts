@@ -33,6 +33,8 @@ export interface Trial {
   readonly depth: number
   readonly confidence: number
   readonly taken: boolean
+  /** A second guess for the same place: it says what its confidence is worth, and nothing of how far first guesses reach. */
+  readonly isAlternative?: boolean
 }
 
 /** What became of one ask. */
@@ -123,8 +125,10 @@ export class Acceptance {
     const expected = chanceOf(record, trial)
     this.#sequence(record, key).shift.observe({ success, expected })
     const bin = binOf(trial.confidence)
-    record.all.observe(success)
-    byDepth(record, trial.depth)?.observe(success)
+    if (trial.isAlternative !== true) {
+      record.all.observe(success)
+      byDepth(record, trial.depth)?.observe(success)
+    }
     record.byConfidence[bin]?.observe(success)
     record.byBoth[bin]?.[bands[Math.min(trial.depth, 64)] ?? 0]?.observe(success)
   }

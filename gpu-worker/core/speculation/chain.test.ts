@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chainIn, faultOf } from './chain.ts'
+import { chainIn, faultOf, verifiable } from './chain.ts'
 import type { Law } from './law.ts'
 import type { Proposal } from './proposer.ts'
 import { chainOf } from './tokenTree.ts'
@@ -33,6 +33,15 @@ test('of a tree the path of first children is verified', () => {
 test('it keeps the laws of its draws', () => {
   const tree = { tokens: [7, 8, 8], parents: [-1, -1, 0], laws: [half, { ...half }, { ...half }] }
   expect(chainIn(tree, 3)).toEqual({ tokens: [7, 8], parents: [-1, 0], laws: [half, half] })
+})
+
+test('of a tree as much is verified as there may be paths', () => {
+  const tree = { tokens: [7, 8, 9, 10, 11], parents: [-1, -1, 0, 0, 2], laws: null }
+  expect(verifiable(tree, { nodes: 5, forksMax: 2 })).toEqual(tree)
+  expect(verifiable(tree, { nodes: 5, forksMax: 1 }).tokens).toEqual([7, 8, 9])
+  expect(verifiable(tree, { nodes: 2, forksMax: 9 }).tokens).toEqual([7, 8])
+  expect(verifiable(tree, { nodes: 5, forksMax: 0 })).toEqual(chainOf([7, 9, 11]))
+  expect(verifiable(tree, { nodes: 0, forksMax: 2 }).tokens).toEqual([])
 })
 
 test('what was asked for is no fault, and neither is less of it', () => {

@@ -28,6 +28,8 @@ export interface StepFacts {
   readonly promptTokens: number
   /** Rows the batch has left for drafts. */
   readonly rowsMax: number
+  /** Paths that the trees of this step may have beyond one per sequence; 0, or absent: chains only. */
+  readonly forksMax?: number
 }
 
 export interface Ask {

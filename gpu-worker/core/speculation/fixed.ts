@@ -4,21 +4,22 @@
  * like the others as long as any of them gains by it. Learns nothing.
  */
 import type { Ask, Cut, RunningSequence, SpeculationController, StepFacts } from './controller.ts'
+import { depthToAsk } from './depthToAsk.ts'
 import type { Proposal } from './proposer.ts'
 
 export function createFixedController(): SpeculationController {
   return { asks, cuts, learn: () => undefined, forget: () => undefined }
 }
 
-function asks(running: readonly RunningSequence[], { rowsMax }: StepFacts): Ask[] {
+function asks(running: readonly RunningSequence[], step: StepFacts): Ask[] {
   const drafting = running.filter(({ tokensMax, methods }) => tokensMax > 0 && methods.length > 0)
   if (drafting.length === 0) return []
-  const share = Math.floor(rowsMax / drafting.length)
+  const share = Math.floor(step.rowsMax / drafting.length)
   const gainMax = Math.max(...drafting.map((sequence) => sequence.gainMax ?? sequence.tokensMax))
   const tokensMax = Math.min(share, gainMax, ...drafting.map((sequence) => sequence.tokensMax))
   if (tokensMax <= 0) return []
   return drafting.flatMap(({ key, methods: [method] }) =>
-    method === undefined ? [] : [{ key, method, tokensMax, depthMax: tokensMax }],
+    method === undefined ? [] : [{ key, method, tokensMax, depthMax: depthToAsk(method, tokensMax, step) }],
   )
 }
 

@@ -18,6 +18,7 @@ import type {
   StepFacts,
   StepOutcome,
 } from './controller.ts'
+import { depthToAsk } from './depthToAsk.ts'
 import { DraftCost } from './draftCost.ts'
 import { evaluate, type LengthProblem, planLengths } from './lengths.ts'
 import { LookWorth } from './lookWorth.ts'
@@ -92,8 +93,9 @@ class GoodputController implements SpeculationController {
       const planned = Math.min(sequenceMax, round.probed.get(key) ?? plan.lengths[i] ?? 0)
       const tokensMax = isFree[i] ? (problem.gains[i]?.length ?? 0) : planned
       if (method === null || tokensMax === 0) return []
-      round.drafts.set(key, { method, askedDepth: tokensMax, nodes: [], cut: 0 })
-      return [{ key, method, tokensMax, depthMax: tokensMax }]
+      const depthMax = depthToAsk(method, tokensMax, step)
+      round.drafts.set(key, { method, askedDepth: depthMax, nodes: [], cut: 0 })
+      return [{ key, method, tokensMax, depthMax }]
     })
   }
 

@@ -8,6 +8,8 @@ export interface DraftNode {
   readonly parent: number
   readonly depth: number
   readonly confidence: number
+  /** A sibling stands before it: a chain would not have it. */
+  readonly isAlternative: boolean
   /** That it becomes text: it and everything above it is taken. */
   readonly gain: number
 }
@@ -18,11 +20,14 @@ export function nodesOf(proposal: Proposal, acceptance: Acceptance): DraftNode[]
   const shift = acceptance.shiftOf(method, key)
   const depths = depthsOf(tree)
   const nodes: DraftNode[] = []
+  const parents = new Set<number>()
   for (const [i, parent] of tree.parents.entries()) {
     const depth = depths[i] ?? 1
     const confidence = proposal.confidence[i] ?? 0
     const chance = shifted(acceptance.sharedChance(method, { depth, confidence }), shift)
-    nodes.push({ parent, depth, confidence, gain: chance * (nodes[parent]?.gain ?? 1) })
+    const gain = chance * (nodes[parent]?.gain ?? 1)
+    nodes.push({ parent, depth, confidence, gain, isAlternative: parents.has(parent) })
+    parents.add(parent)
   }
   return nodes
 }

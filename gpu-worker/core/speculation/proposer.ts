@@ -22,7 +22,7 @@ export interface ProposalRequest {
   readonly tokens: readonly number[]
   /** Nodes wanted; fewer, or none, may come back. */
   readonly tokensMax: number
-  /** Longest path wanted; equal to `tokensMax` for a chain. */
+  /** Longest path wanted; less than `tokensMax` where a tree may be proposed. */
   readonly depthMax: number
   /** Whoever computes one token after the other ends where its stop rule finds the next one not worth it. */
   readonly stopsEarly?: boolean

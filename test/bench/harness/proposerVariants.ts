@@ -35,7 +35,7 @@ function trigrams(table: TrigramTable | null): Variant[] {
     tokensMax: number,
     depthMax = tokensMax,
   ): Variant => ({
-    name: `tri-gram ${name}, ${tokensMax === depthMax ? 'chain' : 'tree'} of ${tokensMax}`,
+    name: `tri-gram ${name}, ${tokensMax === depthMax ? 'chain' : `tree ${depthMax} deep`} of ${tokensMax}`,
     tokensMax,
     depthMax,
     create: () => new TrigramProposer(table, { ...trigramDefaults, ...options }),
@@ -51,6 +51,7 @@ function trigrams(table: TrigramTable | null): Variant[] {
     none,
     ...[4, 8].map((tokensMax) => variant('default', {}, tokensMax)),
     variant('default', {}, 8, 4),
+    variant('default', {}, 8, 7),
     variant('default', {}, 16, 4),
     ...[0, 0.04, 0.25, 1, 2, 3].map((value) => variant(`bonus ${value}`, bonus(value), 8)),
     ...[0.04, 0.25, 1, 2, 3].map((value) => variant(`bonus ${value}`, bonus(value), 8, 4)),

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { limits } from '#contracts/limits.ts'
-import { isChain } from '../tokenTree.ts'
+import { chainIn } from '../chain.ts'
+import { emptyTree, isChain } from '../tokenTree.ts'
 import { NgramProposer } from './ngramProposer.ts'
 import { TrigramCounter } from './trigramCounter.ts'
 import { TrigramProposer } from './trigramProposer.ts'
@@ -98,6 +99,19 @@ describe('a tree of the tri-gram proposer', () => {
       reach.push((confidence[i] ?? 0) * (parent < 0 ? 1 : (reach[parent] ?? 0)))
     expect(tree.tokens.length).toBeGreaterThan(1)
     expect(reach).toEqual(reach.toSorted((a, b) => b - a))
+  })
+
+  test('holds the chain that would be proposed, as far as its nodes are likely enough', () => {
+    fc.assert(
+      fc.property(text, (tokens) => {
+        const propose = (depthMax: number) =>
+          new TrigramProposer(table).propose([{ key: 0, tokens, tokensMax: 8, depthMax }])[0]?.tree ?? emptyTree
+        const [chain, tree] = [propose(8), propose(7)]
+        const main = chainIn(tree, 8).tokens
+        expect(chain.tokens.slice(0, main.length)).toEqual(main)
+        expect(tree.tokens.length).toBeGreaterThanOrEqual(Math.min(7, chain.tokens.length))
+      }),
+    )
   })
 })
 

@@ -31,6 +31,17 @@ export const trigramDefaults: TrigramOptions = {
   search: searchDefaults,
 }
 
+/** A node of a tree that is being put together. */
+interface Branch {
+  readonly token: number
+  /** Its place in the list. */
+  readonly parent: number
+  readonly confidence: number
+  /** That the target comes by it: the confidences along its path. */
+  readonly reach: number
+  readonly depth: number
+}
+
 export class TrigramProposer implements Proposer {
   readonly method = 'trigram'
   readonly #options: TrigramOptions
@@ -105,23 +116,59 @@ export class TrigramProposer implements Proposer {
     return { key, method: 'trigram', tree: chainOf(proposed), confidence }
   }
 
-  /** Nodes by the estimate that the target comes by them, so that every beginning is the best tree of its size. */
+  /**
+   * What the search has found and, behind its best path, what the chain would go on with: nodes by the estimate that the target comes by
+   * them, so that every beginning is the best tree of its size, and a chain where nothing speaks for a branch.
+   */
   #tree({ key, tokensMax, depthMax }: ProposalRequest, sights: SequenceSights, sighted: Sighted): Proposal {
-    const { nodes, chosen, chosenCount } = this.#search
-    const found = new Map<number, { node: number; confidence: number; reach: number }>()
-    for (const node of chosen.subarray(0, chosenCount)) {
-      if ((nodes.depths[node] ?? 0) > depthMax) continue
-      const confidence = this.#confidenceOf(node, sights, sighted)
-      found.set(node, { node, confidence, reach: confidence * (found.get(nodes.parentOf(node))?.reach ?? 1) })
-    }
-    const kept = [...found.values()].toSorted((a, b) => b.reach - a.reach).slice(0, tokensMax)
-    const places = new Map(kept.map(({ node }, i) => [node, i]))
+    const found = this.#found(depthMax, sights, sighted)
+    this.#extend(found, Math.min(depthMax, tokensMax), sights, sighted)
+    // Parents stay before their children: no node is likelier than its parent, and the sort is stable.
+    const order = [...found.keys()]
+      .toSorted((a, b) => (found[b]?.reach ?? 0) - (found[a]?.reach ?? 0))
+      .slice(0, tokensMax)
+    const places = new Map(order.map((index, place) => [index, place]))
+    const kept = order.flatMap((index) => found[index] ?? [])
     const tree = {
-      tokens: kept.map(({ node }) => nodes.secondOf(node)),
-      parents: kept.map(({ node }) => places.get(nodes.parentOf(node)) ?? root),
+      tokens: kept.map(({ token }) => token),
+      parents: kept.map(({ parent }) => places.get(parent) ?? root),
       laws: null,
     }
     return { key, method: 'trigram', tree, confidence: kept.map(({ confidence }) => confidence) }
+  }
+
+  #found(depthMax: number, sights: SequenceSights, sighted: Sighted): Branch[] {
+    const { nodes, chosen, chosenCount } = this.#search
+    const found: Branch[] = []
+    const indexes = new Map<number, number>()
+    for (const node of chosen.subarray(0, chosenCount)) {
+      const depth = nodes.depths[node] ?? 0
+      if (depth > depthMax) continue
+      const parent = indexes.get(nodes.parentOf(node)) ?? root
+      const confidence = this.#confidenceOf(node, sights, sighted)
+      indexes.set(node, found.length)
+      const reach = confidence * (found[parent]?.reach ?? 1)
+      found.push({ token: nodes.secondOf(node), parent, confidence, reach, depth })
+    }
+    return found
+  }
+
+  /** Grows the path of first children by the best successor of each last token. */
+  #extend(found: Branch[], depthMax: number, sights: SequenceSights, sighted: Sighted): void {
+    let end = root
+    for (const [index, { parent }] of found.entries()) if (parent === end) end = index
+    let last = found[end]
+    if (last === undefined) return
+    let before = found[last.parent]?.token ?? sighted.tokens.at(-1) ?? 0
+    while (last.depth < depthMax) {
+      this.#successors.read(sighted, before, last.token)
+      if (this.#successors.count === 0) return
+      const confidence = sights.confidence(this.#successors.kindOf(0))
+      before = last.token
+      const token = this.#successors.tokens[0] ?? 0
+      last = { token, parent: end, confidence, reach: last.reach * confidence, depth: last.depth + 1 }
+      end = found.push(last) - 1
+    }
   }
 
   /** A node's place among its siblings is the successor's rank; what speaks for it is read again, for few are ever proposed. */
