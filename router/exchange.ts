@@ -93,9 +93,17 @@ export class Exchange implements StreamOutput, WholeOutput {
   end(events: string, outcome: RequestOutcome): void {
     if (this.#answered) return
     if (!this.#response.headersSent) this.#startStream()
-    this.#response.end(this.#chunked ? chunkOf(events) + lastChunk : events)
+    this.#response.end(this.#chunked ? chunkOf(events) + lastChunk : events, () => this.#leave())
     if (this.#response.writableLength > 0) this.#awaitReader()
     this.#done(200, outcomeTag(outcome))
+  }
+
+  /**
+   * A stream that began before the drain could not say that it is the last one of its connection. The end of the connection comes right
+   * behind the end of the stream, so no client sends its next request in between.
+   */
+  #leave(): void {
+    if (this.#context.router.draining) this.#request.socket.end()
   }
 
   answer(body: string, outcome: RequestOutcome): void {
