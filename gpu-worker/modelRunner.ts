@@ -6,6 +6,7 @@
  * implementations pass `test/behaviour/modelRunner`.
  */
 import assert from 'node:assert/strict'
+import type { ExpertPort } from './expertPort.ts'
 
 /** Index of a sequence in the runner: 0 … slots-1. Throughput is best when running ones are 0..B-1 without gaps. */
 export type Slot = number
@@ -120,6 +121,8 @@ export interface ModelRunner extends AsyncDisposable {
 
   readonly threads: number
   setThreads(threads: number): void
+
+  readonly experts: ExpertPort
 
   /** Seeded fault of the simulation: should the next request be refused? Asked once per request; absent: never. */
   refuses?(): boolean

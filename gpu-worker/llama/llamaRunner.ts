@@ -23,6 +23,7 @@ import {
 import type { NativeSpan } from './batch.ts'
 import { BranchedCells } from './branchedCells.ts'
 import { EmbeddingContext } from './embedding.ts'
+import { LlamaExperts } from './experts.ts'
 import { Candidates, NativeGrammar } from './grammar.ts'
 import type { KvType } from './layout.ts'
 import { loadLibrary } from './library.ts'
@@ -98,6 +99,7 @@ function warnOfUntrainedContext(model: NativeModel, options: LlamaRunnerOptions)
 class LlamaRunner implements ModelRunner {
   readonly info: RunnerInfo
   readonly briefMsMax = briefMsMax
+  readonly experts: LlamaExperts
   readonly #options: LlamaRunnerOptions & { kvType: KvType }
   readonly #model: NativeModel
   readonly #context: NativeContext
@@ -116,6 +118,7 @@ class LlamaRunner implements ModelRunner {
     this.#options = options
     this.#model = model
     this.#context = context
+    this.experts = new LlamaExperts(model, context)
     this.#vocabulary = new Vocabulary(model)
     this.#cells = Array<number>(options.slots).fill(0)
     this.#branched = new BranchedCells(context, { slots: options.slots, forks: forksOf(options) })
@@ -294,6 +297,7 @@ class LlamaRunner implements ModelRunner {
     await Promise.allSettled([this.#running, this.#embeddingTurn])
     const embedding = await this.#embedding?.catch(() => undefined)
     embedding?.[Symbol.dispose]()
+    this.experts[Symbol.dispose]()
     this.#context[Symbol.dispose]()
     this.#candidates?.[Symbol.dispose]()
     this.#model[Symbol.dispose]()

@@ -21,8 +21,9 @@ import {
 } from '../modelRunner.ts'
 import { Cells } from './cells.ts'
 import { embedTokens } from './embedding.ts'
+import { SimulatedExperts } from './experts.ts'
 import { type FaultPlan, planFaults, type StepFaults } from './faults.ts'
-import { createLanguageModel, windowLength } from './languageModel.ts'
+import { type LanguageModel, windowLength } from './languageModel.ts'
 import { createStepTimes, type StepTimes } from './stepTimes.ts'
 import * as vocabulary from './vocabulary.ts'
 
@@ -55,13 +56,15 @@ interface RunningStep {
 class SimulatedRunner implements ModelRunner {
   readonly info: RunnerInfo
   readonly batchTokensMax: number
+  readonly experts: SimulatedExperts
   readonly #options: SimulatedRunnerOptions
   readonly #cells: Cells
-  readonly #model
   readonly #faults: FaultPlan
   readonly #times: StepTimes
   readonly #immediate: (action: () => void) => void
   readonly #rows: Float32Array[] = []
+  /** Of the last step: its rows stay what they are whatever is attached afterwards. */
+  #model: LanguageModel
   #windows = new Int32Array(64 * windowLength)
   #rowCount = 0
   #rowsFilled: boolean[] = []
@@ -75,7 +78,8 @@ class SimulatedRunner implements ModelRunner {
     this.info = infoOf(options)
     this.batchTokensMax = options.batchTokensMax ?? 16_384
     this.#cells = new Cells({ ...options, cellsMax: options.cellsMax ?? options.slots * options.contextTokensMax })
-    this.#model = createLanguageModel(options.seed)
+    this.experts = new SimulatedExperts(options.seed)
+    this.#model = this.experts.model
     this.#times = createStepTimes(options)
     this.#faults = planFaults(options.faults, options.seed)
     this.#immediate = options.immediate ?? ((action) => void afterPendingEvents(action))
@@ -126,6 +130,8 @@ class SimulatedRunner implements ModelRunner {
     assert(!this.#cells.hasTrees, 'what stays of a tree has not been said')
     this.#assertTrees(spans)
     if (!this.#cells.hasRoom(tokens)) return { kind: 'no-cells' }
+    this.experts.computing(spans)
+    this.#model = this.experts.model
     this.#take(spans)
     const faults = this.#faults.nextStep()
     if (faults.crash) {
@@ -227,6 +233,7 @@ class SimulatedRunner implements ModelRunner {
 
   restoreSequence(slot: Slot, state: Uint8Array): boolean {
     this.#assertIdle()
+    this.experts.brought(slot)
     return this.#cells.restore(slot, state)
   }
 
