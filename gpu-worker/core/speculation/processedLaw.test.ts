@@ -38,6 +38,21 @@ test('the law is the one that the sampler draws from', () => {
   )
 })
 
+test('a law that is only looked at says the same of every token, and can be walked through', () => {
+  fc.assert(
+    fc.property(row, processing, (logits, how) => {
+      const reader = new LawReader(logits.length)
+      const law = reader.look(Float32Array.from(logits), how)
+      const asked = logits.map((_, token) => probabilityOf(law, token))
+      const whole = read(logits, how)
+      for (const [token, p] of asked.entries()) expect(p).toBeCloseTo(probabilityOf(whole, token), 12)
+      expect(asked.flatMap((p, token) => (p > 0 ? [token] : []))).toEqual([...law.tokens])
+      expect([...law.weights]).toEqual([...whole.weights])
+    }),
+    { numRuns: 300 },
+  )
+})
+
 describe('a draft law', () => {
   test('may be cut to its head', () => {
     const law = read([1, 4, 2, 3], { ...plain, tokensMax: 2 })
@@ -60,6 +75,10 @@ test('top_p that needs more leaders than were looked for finds them', () => {
     sampling: { ...samplingDefaults, seed: 1, topP: 0.9 },
   })
   expect(law.tokens.length).toBe(expected.filter((p) => p > 0).length)
+})
+
+test('where no token is possible there is no law', () => {
+  expect(() => read([-Infinity, -Infinity], plain)).toThrow(/no token is possible/)
 })
 
 test('a row with a logit that is no number is refused', () => {

@@ -11,6 +11,7 @@ import { Failure } from '#contracts/failure.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import { decay64, decayScale } from '../sampling/exponential.ts'
 import { Leaders } from '../sampling/leaders.ts'
+import { blockTokens } from '../sampling/noise.ts'
 import { endOfRanking, type Rank, Row } from '../sampling/row.ts'
 import { type Law, normalised, pointLaw } from './law.ts'
 
@@ -27,14 +28,16 @@ const temperatureMin = 1e-6
 /** Block maxima further below the best than this need no more than a bound (`Row.read`). */
 const depthNats = 10
 /** `decay64` reaches 40 nats; beyond that a token has no mass. */
-const binsMax = 40 * decayScale
+const reachNats = 40
+/** Where most of a law's mass is. */
+const headNats = 12
+const binsMax = reachNats * decayScale
 
 export class LawReader {
   readonly #row: Row
   readonly #leaders: Leaders
   readonly #size: number
-  /** Every token: shared by all laws that leave none out. */
-  readonly #everyToken: Int32Array
+  readonly #tokens: Int32Array
   readonly #masses: Float64Array
   readonly #binMasses = new Float64Array(binsMax)
 
@@ -42,48 +45,35 @@ export class LawReader {
     this.#size = vocabularySize
     this.#row = new Row(vocabularySize)
     this.#leaders = new Leaders(this.#row.blocks)
-    this.#everyToken = Int32Array.from({ length: vocabularySize }, (_, token) => token)
+    this.#tokens = new Int32Array(vocabularySize)
     this.#masses = new Float64Array(vocabularySize)
   }
 
   /** Throws `Failure('engine-fault')` where a logit is no number, or no token is possible. */
-  read(logits: Float32Array, { temperature, topK, minP, topP, tokensMax = this.#size }: Processing): Law {
+  read(logits: Float32Array, processing: Processing): Law {
+    const law = this.look(logits, processing)
+    return law instanceof UnwrittenLaw ? law.written : law
+  }
+
+  /**
+   * The same law for a judge, who asks for few probabilities and seldom draws: where it may be a large one it is written out only for a
+   * draw. Valid until the row changes or this reader reads another one.
+   */
+  look(logits: Float32Array, { temperature, topK, minP, topP, tokensMax = this.#size }: Processing): Law {
     const row = this.#row
-    this.#readRow(logits, Number.POSITIVE_INFINITY)
+    const topKMax = topK > 0 ? Math.min(topK, this.#size) : this.#size
+    const isRanked = Math.min(topKMax, tokensMax) < this.#size
+    // Leaders are found by block maxima, so these must be known.
+    row.read(logits, isRanked ? Number.POSITIVE_INFINITY : depthNats * temperature)
+    if (row.best < 0) throw new Failure('engine-fault', 'no token is possible: every logit is -Infinity')
     if (temperature < temperatureMin) return pointLaw(row.best)
     const sharpness = 1 / temperature
     const logitMin = minP > 0 ? row.logitMax + Math.log(minP) / sharpness : Number.NEGATIVE_INFINITY
     const measure = { reference: row.logitMax, sharpness, logitMin }
-    const topKMax = topK > 0 ? Math.min(topK, this.#size) : this.#size
-    if (Math.min(topKMax, tokensMax) < this.#size) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
-    const count = this.#weigh(measure)
-    if (topP < 1) return this.#lawUpTo(this.#lastInside(topP, measure))
-    return count === this.#size ? normalised(this.#everyToken, this.#masses.slice()) : this.#lawUpTo(endOfRanking)
-  }
-
-  /**
-   * The same law for a judge, who asks for few probabilities and seldom draws: where nothing is truncated by rank it is written out only
-   * for a draw. Valid until the row changes or this reader reads another one.
-   */
-  look(logits: Float32Array, processing: Processing): Law {
-    const { temperature, topK, minP, topP, tokensMax = this.#size } = processing
-    const isRanked = topP < 1 || (topK > 0 && topK < this.#size) || tokensMax < this.#size
-    if (temperature < temperatureMin || isRanked) return this.read(logits, processing)
-    const row = this.#row
-    const sharpness = 1 / temperature
-    this.#readRow(logits, depthNats * temperature)
-    const logitMin = minP > 0 ? row.logitMax + Math.log(minP) * temperature : Number.NEGATIVE_INFINITY
-    const measure = { reference: row.logitMax, sharpness, logitMin }
-    return new UnwrittenLaw(row.logits, {
-      measure,
-      total: row.massTotal(measure),
-      write: () => this.read(logits, processing),
-    })
-  }
-
-  #readRow(logits: Float32Array, depth: number): void {
-    this.#row.read(logits, depth)
-    if (this.#row.best < 0) throw new Failure('engine-fault', 'no token is possible: every logit is -Infinity')
+    if (isRanked) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
+    const everything = { last: endOfRanking, mass: row.massTotal(measure) }
+    const kept = (topP < 1 ? this.#keptBy(topP * everything.mass, measure) : null) ?? everything
+    return new UnwrittenLaw(row.logits, { measure, kept, write: () => this.#write(measure, kept.last) })
   }
 
   /** Of the first tokens of the ranking: for top_k, and for drafts that are cut to their head. */
@@ -106,113 +96,129 @@ export class LawReader {
     return logit < logitMin ? 0 : Math.exp((logit - reference) * sharpness)
   }
 
-  /** Mass of every token; how many have one. */
-  #weigh({ reference, sharpness, logitMin }: Measure): number {
+  /** Whatever has mass and is ranked up to `last`. */
+  #write({ reference, sharpness, logitMin }: Measure, last: Rank): Law {
     const { logits } = this.#row
-    const masses = this.#masses
     const factor = sharpness * decayScale
+    const [tokens, masses] = [this.#tokens, this.#masses]
     let count = 0
-    for (let token = 0; token < masses.length; token++) {
+    for (let token = 0; token < logits.length; token++) {
       const logit = logits[token] ?? 0
-      const mass = logit < logitMin ? 0 : decay64((reference - logit) * factor)
-      masses[token] = mass
-      count += mass > 0 ? 1 : 0
+      if (logit < logitMin || logit < last.logit || (logit === last.logit && token > last.token && last.token >= 0))
+        continue
+      const mass = decay64((reference - logit) * factor)
+      if (mass === 0) continue
+      tokens[count] = token
+      masses[count] = mass
+      count += 1
     }
-    return count
+    return normalised(tokens.slice(0, count), masses.slice(0, count))
   }
 
-  /** Mass by place in the ranking, in bins 1/64 nat wide. */
-  #fillBins({ reference, sharpness }: Measure): Float64Array {
-    const { logits } = this.#row
-    const masses = this.#masses
+  /**
+   * The last token of the ranking with less than `massMax` before it, and the mass up to it: by bins of logits, and in its bin by rank. Most
+   * laws have that much in their first nats, so only blocks that reach so far up are looked at, and more where it was not enough. null where
+   * by rounding no token has that much before it.
+   */
+  #keptBy(massMax: number, measure: Measure): Kept | null {
+    let kept: Kept | null = null
+    for (const nats of [headNats, reachNats]) {
+      const bins = this.#fillBins(nats, measure)
+      const binsUsed = nats * decayScale
+      let mass = 0
+      let bin = 0
+      for (; bin < binsUsed - 1 && mass + (bins[bin] ?? 0) < massMax; bin++) mass += bins[bin] ?? 0
+      if (bin === binsUsed - 1 && nats < reachNats) continue
+      for (const rank of this.#ranksInBin(bin, measure)) {
+        if (mass >= massMax) break
+        mass += massOf(rank.logit, measure)
+        kept = { last: rank, mass }
+      }
+      break
+    }
+    return kept
+  }
+
+  /** Mass by place in the ranking, in bins 1/64 nat wide, of tokens this far below the best. */
+  #fillBins(nats: number, measure: Measure): Float64Array {
+    const { reference, sharpness, logitMin } = measure
     const bins = this.#binMasses.fill(0)
     const factor = sharpness * decayScale
-    for (let token = 0; token < masses.length; token++) {
-      const mass = masses[token] ?? 0
-      const bin = ((reference - (logits[token] ?? 0)) * factor) | 0
-      if (mass > 0) bins[bin] = (bins[bin] ?? 0) + mass
-    }
+    const binsUsed = nats * decayScale
+    this.#forEachFrom(Math.max(logitMin, reference - nats / sharpness), (_, logit) => {
+      const place = (reference - logit) * factor
+      if (place < binsUsed) bins[place | 0] = (bins[place | 0] ?? 0) + decay64(place)
+    })
     return bins
   }
 
-  /** The last token of the ranking with less than `topP` of the mass before it: by bins, and in its bin by rank. */
-  #lastInside(topP: number, measure: Measure): Rank {
-    const bins = this.#fillBins(measure)
-    const massMax = topP * sumOf(bins)
-    let before = 0
-    let bin = 0
-    for (; bin < binsMax - 1 && before + (bins[bin] ?? 0) < massMax; bin++) before += bins[bin] ?? 0
-    let last = endOfRanking
-    for (const rank of this.#ranksInBin(bin, measure)) {
-      if (before >= massMax) break
-      before += this.#masses[rank.token] ?? 0
-      last = rank
-    }
-    return last
-  }
-
-  #ranksInBin(bin: number, { reference, sharpness }: Measure): Rank[] {
-    const { logits } = this.#row
+  #ranksInBin(bin: number, { reference, sharpness, logitMin }: Measure): Rank[] {
     const factor = sharpness * decayScale
     const ranks: Rank[] = []
-    for (let token = 0; token < logits.length; token++) {
-      const logit = logits[token] ?? 0
-      if ((this.#masses[token] ?? 0) > 0 && (((reference - logit) * factor) | 0) === bin) ranks.push({ logit, token })
-    }
+    const lowest = reference - (bin + 2) / factor
+    this.#forEachFrom(Math.max(logitMin, lowest), (token, logit) => {
+      if ((((reference - logit) * factor) | 0) === bin) ranks.push({ logit, token })
+    })
     return ranks.sort((a, b) => b.logit - a.logit || a.token - b.token)
   }
 
-  /** Whatever has mass and is ranked up to `last`. */
-  #lawUpTo(last: Rank): Law {
-    const { logits } = this.#row
-    const masses = this.#masses
-    const tokens = new Int32Array(this.#size)
-    const weights = new Float64Array(this.#size)
-    let count = 0
-    for (let token = 0; token < masses.length; token++) {
-      const mass = masses[token] ?? 0
-      const logit = logits[token] ?? 0
-      if (mass === 0 || logit < last.logit || (logit === last.logit && token > last.token)) continue
-      tokens[count] = token
-      weights[count] = mass
-      count += 1
+  /** Every token of at least this logit, by blocks: most hold none. */
+  #forEachFrom(logitMin: number, visit: (token: number, logit: number) => void): void {
+    const { logits, blocks, blockMax } = this.#row
+    for (let block = 0; block < blocks; block++) {
+      if ((blockMax[block] ?? 0) < logitMin) continue
+      const end = Math.min((block + 1) * blockTokens, logits.length)
+      for (let token = block * blockTokens; token < end; token++) {
+        const logit = logits[token] ?? 0
+        if (logit >= logitMin) visit(token, logit)
+      }
     }
-    return normalised(tokens.slice(0, count), weights.slice(0, count))
   }
 }
 
+/** What truncation by mass leaves: the ranking up to `last`. */
+interface Kept {
+  readonly last: Rank
+  readonly mass: number
+}
+
+const massOf = (logit: number, { reference, sharpness }: Measure) =>
+  decay64((reference - logit) * sharpness * decayScale)
+
 const nothing = new Float64Array(0)
 
-/** A law by its normaliser alone, until somebody needs all of it. */
+/** A law by its border and normaliser alone, until somebody needs all of it. */
 class UnwrittenLaw implements Law {
   readonly #write: () => Law
   #written: Law | null = null
   readonly at: (token: number) => number
 
-  constructor(logits: Float32Array, known: { measure: Measure; total: number; write: () => Law }) {
-    const { reference, sharpness, logitMin } = known.measure
-    const factor = sharpness * decayScale
+  constructor(logits: Float32Array, known: { measure: Measure; kept: Kept; write: () => Law }) {
+    const { measure, kept } = known
+    const { logit: logitLast, token: tokenLast } = kept.last
+    const logitMin = Math.max(measure.logitMin, logitLast)
     this.#write = known.write
     this.at = (token) => {
       const logit = logits[token] ?? Number.NEGATIVE_INFINITY
-      return logit < logitMin ? 0 : decay64((reference - logit) * factor) / known.total
+      const isBehind = logit < logitMin || (logit === logitLast && token > tokenLast)
+      return isBehind ? 0 : massOf(logit, measure) / kept.mass
     }
   }
 
+  get written(): Law {
+    return (this.#written ??= this.#write())
+  }
+
   get tokens(): Int32Array {
-    return this.#whole.tokens
+    return this.written.tokens
   }
 
   get weights(): Float64Array {
-    return this.#whole.weights
+    return this.written.weights
   }
 
   get blocks(): Float64Array {
-    return this.#whole.blocks ?? nothing
-  }
-
-  get #whole(): Law {
-    return (this.#written ??= this.#write())
+    return this.written.blocks ?? nothing
   }
 }
 
