@@ -30,6 +30,7 @@ const nothing = new Int32Array(0)
 
 /** The same where tokens of `inside` have no part; the others keep theirs. Blocks without a hole are passed over as a whole. */
 function tokenOutsideAt(law: Law, inside: Int32Array, point: number): number {
+  if (law.tokenOutside !== undefined) return law.tokenOutside(inside, point)
   const { tokens, weights, blocks } = law
   let left = point
   let hole = 0

@@ -15,6 +15,8 @@ export interface Law {
   readonly blocks?: Float64Array
   /** Of laws that are written out only where somebody walks through them (`LawReader.look`): one probability without that. */
   readonly at?: (token: number) => number
+  /** Of the same: the token in whose part `point` lies, where those of `inside` (ascending) have none. */
+  readonly tokenOutside?: (inside: Int32Array, point: number) => number
 }
 
 export const blockWeights = 64

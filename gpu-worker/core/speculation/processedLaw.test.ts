@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { samplingDefaults } from '#contracts/sampling.ts'
 import { referenceLaw } from '../sampling/referenceLaw.ts'
+import { chanceFrom } from './chance.ts'
 import { type Law, probabilityOf } from './law.ts'
 import { LawReader, type Processing } from './processedLaw.ts'
 
@@ -21,6 +22,20 @@ const plain: Processing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
 
 const read = (logits: readonly number[], how: Processing): Law =>
   new LawReader(logits.length).read(Float32Array.from(logits), how)
+
+/** What a chance whose point is this draws. */
+const tokenFrom = (law: Law, inside: Int32Array, point: number) => chanceFrom(() => point).drawOutside(law, inside, 1)
+
+/** Of the parts of the tokens that are left, as shares of what is left. */
+function middlesOf(law: Law, inside: Int32Array): number[] {
+  const weights = [...law.weights].filter((_, i) => !inside.includes(law.tokens[i] ?? -1))
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  let before = 0
+  return weights.flatMap((weight) => {
+    before += weight
+    return weight > 1e-9 ? [(before - weight / 2) / total] : []
+  })
+}
 
 test('the law is the one that the sampler draws from', () => {
   fc.assert(
@@ -46,6 +61,11 @@ test('a law that is only looked at says the same of every token, and can be walk
       const asked = logits.map((_, token) => probabilityOf(law, token))
       const whole = read(logits, how)
       for (const [token, p] of asked.entries()) expect(p).toBeCloseTo(probabilityOf(whole, token), 12)
+      const inside = Int32Array.from(whole.tokens.slice(0, -1).filter((token) => token % 3 === 0))
+      const outside = 1 - inside.reduce((sum, token) => sum + probabilityOf(whole, token), 0)
+      // In the middle of a token's part, so that rounding cannot move it to the next.
+      for (const point of middlesOf(whole, inside))
+        expect(tokenFrom(law, inside, point * outside)).toBe(tokenFrom(whole, inside, point * outside))
       expect(asked.flatMap((p, token) => (p > 0 ? [token] : []))).toEqual([...law.tokens])
       expect([...law.weights]).toEqual([...whole.weights])
     }),

@@ -192,6 +192,7 @@ class UnwrittenLaw implements Law {
   readonly #write: () => Law
   #written: Law | null = null
   readonly at: (token: number) => number
+  readonly tokenOutside: (inside: Int32Array, point: number) => number
 
   constructor(logits: Float32Array, known: { measure: Measure; kept: Kept; write: () => Law }) {
     const { measure, kept } = known
@@ -202,6 +203,23 @@ class UnwrittenLaw implements Law {
       const logit = logits[token] ?? Number.NEGATIVE_INFINITY
       const isBehind = logit < logitMin || (logit === logitLast && token > tokenLast)
       return isBehind ? 0 : massOf(logit, measure) / kept.mass
+    }
+    this.tokenOutside = (inside, point) => {
+      let left = point * kept.mass
+      let hole = 0
+      let last = -1
+      for (let token = 0; token < logits.length; token++) {
+        const logit = logits[token] ?? 0
+        if (logit < logitMin || (logit === logitLast && token > tokenLast)) continue
+        while (hole < inside.length && (inside[hole] ?? 0) < token) hole += 1
+        const mass = inside[hole] === token ? 0 : massOf(logit, measure)
+        if (mass === 0) continue
+        last = token
+        left -= mass
+        if (left < 0) return token
+      }
+      if (last < 0) throw new RangeError(`no token is outside of ${inside.length}`)
+      return last
     }
   }
 
