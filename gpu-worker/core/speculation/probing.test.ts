@@ -47,6 +47,27 @@ describe('probes', () => {
     expect(probesIn(200, offerOf([null, null], 1)).probes).toBe(0)
   })
 
+  test('are of all sequences together where only an even batch is one pass', () => {
+    const evaluate = (lengths: readonly number[]) => {
+      const drafted = lengths.reduce((sum, length) => sum + length, 0)
+      const isEven = lengths.every((length) => length === lengths[0])
+      const tokens = lengths.length + 0.5 * drafted
+      const ms = 100 + 6 * drafted + (isEven ? 0 : 50)
+      return { lengths, tokens, ms, goodput: tokens / ms }
+    }
+    const keys = Array.from({ length: 12 }, (_, key) => key)
+    const offer = { keys, evaluate, plan: evaluate(keys.map(() => 0)), trials: () => 1 }
+    const subject = new Probing()
+    const step = (tried: readonly number[]) =>
+      subject.stepped({ keys, tried: new Set(tried), paying: new Set(), ms: 100 })
+    // One of them has come last: it alone is not known.
+    for (let i = 0; i < 40; i++) step(keys.slice(1))
+    expect(subject.choose(offer).indexes).toEqual(keys)
+    for (let i = 0; i < 8; i++) step([])
+    const again = subject.choose(offer)
+    expect([again.indexes, again.length]).toEqual([keys, 1])
+  })
+
   test('start over once drafting pays again', () => {
     const subject = new Probing()
     const offer = offerOf([1], 5)

@@ -47,7 +47,10 @@ export class Probing {
       key !== null && this.#isDue(key, offer.plan.lengths[i] ?? 0) ? [i] : [],
     )
     if (due.length === 0) return noProbe
-    const probes = [due, due.slice(0, 1)].flatMap((indexes) => this.#priced(offer, indexes))
+    // All together may be cheapest of all: a batch that stays even is one pass.
+    const idle = offer.keys.flatMap((key, i) => (key !== null && (offer.plan.lengths[i] ?? 0) === 0 ? [i] : []))
+    const sets = idle.length > due.length ? [due, due.slice(0, 1), idle] : [due, due.slice(0, 1)]
+    const probes = sets.flatMap((indexes) => this.#priced(offer, indexes))
     const affordable = probes.filter(({ lossMs }) => lossMs <= this.#savedMs)
     const [first = null, ...others] = affordable
     if (first === null) return noProbe
