@@ -10,13 +10,14 @@ import { Assembler, parsePart, split } from '#contracts/parts.ts'
 import type { Speculation } from '#contracts/resources/modelDeployment.ts'
 import { subjects } from '#contracts/subjects.ts'
 import { WorkerConfig } from '#contracts/workerConfig.ts'
-import { systemClock } from '#runtime/clock.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
 import { type MeasurementStore, noMeasurements } from '../../gpu-worker/measurementStore.ts'
+import type { ReadMemory } from '../../gpu-worker/memory.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { createWorker, type Worker, type WorkerOptions } from '../../gpu-worker/worker.ts'
 import { dispatchOf, router, StubBus, workerId } from '../../gpu-worker/worker.fixture.ts'
@@ -38,6 +39,8 @@ export const textsOf = (answers: readonly Answer[]): string[] =>
 export interface DraftingOptions {
   readonly proposers: readonly Proposer[]
   readonly speculation?: Partial<Speculation>
+  readonly clock?: Clock
+  readonly readMemory?: ReadMemory
   /** What earlier lives measured; nothing unless given. */
   readonly curveStore?: MeasurementStore
   /** In the place of the one that `speculation.controller` names. */
@@ -75,7 +78,8 @@ export class EngineStand {
     this.#slots = runner.info.slots
     this.worker = createWorker({
       bus: this.#bus,
-      clock: systemClock,
+      clock: drafting.clock ?? systemClock,
+      ...(drafting.readMemory === undefined ? {} : { readMemory: drafting.readMemory }),
       runner,
       proposers: { proposers: drafting.proposers, reserve: [], unusable: [] },
       log: silentLog,
