@@ -116,6 +116,11 @@ describe('two judges, one verdict', () => {
     ['least over most', { scaling: { minReplicas: 3, maxReplicas: 2 } }, 'minReplicas must not be over maxReplicas'],
     ['a draft method without a draft', { speculation: { method: 'draft' } }, 'needs spec.draft'],
     ['a draft that is switched off', { speculation: { method: 'off' }, draft: {} }, 'not with speculation.method off'],
+    [
+      'what was learned of a draft that is not there',
+      { speculation: { acceptance: { source: 'file:///a', sha256: 'e'.repeat(64) } } },
+      'speculation.acceptance is about a draft model',
+    ],
     ['an f16 cache', { engine: { reproducible: true }, compression: { kvCache: { type: 'f16' } } }, 'excludes an f16'],
     ['gear', { engine: { reproducible: true }, compression: { kvCache: { cold: 'gear4' } } }, 'excludes gear'],
     ['KV prediction', { engine: { reproducible: true }, kvPrediction: { mode: 'auto' } }, 'excludes KV prediction'],

@@ -253,6 +253,20 @@ describe('a pair with a draft', () => {
     )
   })
 
+  test('waits for what was learned of the draft, and for its table, as for its models', () => {
+    const [table, acceptance] = ['e', 'f'].map((digit) => ({ ...draft, sha256: digit.repeat(64) }))
+    const learned = desiredFor({ ...spec, draft, speculation: { ...spec.speculation, table, acceptance } })
+    const there = (sha256: string, path: string) => [sha256, { kind: 'ready', path } as ModelState] as const
+    const models = [target, there(draft.sha256, '/cache/d.gguf'), there('e'.repeat(64), '/cache/e')]
+    const waiting = statusFor({ desired: learned, models: new Map(models) })
+    expect(of(waiting, 'ModelCacheReady')).toBe('False NotFetched')
+    const whole = statusFor({ desired: learned, models: new Map([...models, there('f'.repeat(64), '/cache/f')]) })
+    expect(of(whole, 'ModelCacheReady')).toBe('True Verified')
+    expect(whole.conditions.find(({ type }) => type === 'ModelCacheReady')?.message).toMatch(
+      /; table: SHA-256 verified: \/cache\/e; acceptance: SHA-256 verified: \/cache\/f$/,
+    )
+  })
+
   const told = (...dropped: { proposer: string; reason: string; message: string }[]) => {
     const worker = ready('w', drafted.revision)
     const speculation = {
@@ -280,6 +294,13 @@ describe('a pair with a draft', () => {
     const status = told({ proposer: 'draft', reason: 'VocabularyMismatch', message: 'token 7 is "a" and "b"' })
     expect(of(status, 'Ready')).toBe('True Serving')
     expect(of(status, 'DraftReady')).toBe('False VocabularyMismatch')
+    const closed = told({ proposer: 'draft', reason: 'DraftMemory', message: '7 MiB of memory are missing' })
+    expect(of(closed, 'Ready')).toBe('True Serving')
+    expect(closed.conditions.find(({ type }) => type === 'DraftReady')).toMatchObject({
+      status: 'False',
+      reason: 'DraftMemory',
+      message: '1 worker without draft: 7 MiB of memory are missing',
+    })
   })
 })
 

@@ -27,6 +27,7 @@ const refused: readonly (readonly [what: string, resource: object, word: RegExp]
   ],
   ['fewest above most', pair({ target, scaling: { minReplicas: 3, maxReplicas: 2 } }), /minReplicas/],
   ['drafting without a draft', pair({ target, speculation: { method: 'draft' } }), /draft/],
+  ['what was learned of a draft that is not there', pair({ target, speculation: { acceptance: target } }), /draft/],
   ['a draft that is switched off', pair({ target, draft: target, speculation: { method: 'off' } }), /draft/],
   [
     'reproducible with an f16 cache',
