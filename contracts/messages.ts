@@ -53,6 +53,8 @@ export const Dispatch = z.object({
   /** 0: a delta each step. Else deltas may be gathered this long, from the acceptance on (non-streaming requests: nobody reads them earlier). */
   deltaIntervalMs: z.number().nonnegative(),
   work: Work,
+  /** Which of the deployment's experts computes it; absent: none, the model as it is. */
+  expert: z.string().optional(),
   sampling: Sampling,
 })
 export type Dispatch = z.infer<typeof Dispatch>

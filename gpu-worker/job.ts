@@ -20,6 +20,8 @@ export interface GenerateRequest {
   readonly id: DispatchId
   readonly router: RouterId
   readonly tenant: TenantId
+  /** The adapter it is computed under; null: the model as it is. */
+  readonly expert: string | null
   readonly priority: number
   readonly deadlineMs: number
   readonly deltaIntervalMs: number

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import type { DispatchId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
+import type { Owner } from './core/cells.ts'
 import { chooseVictim, planMove, type SlotView } from './core/scheduler.ts'
 import { end, generatedCount, pendingCount } from './core/sequence.ts'
 import { expired } from './embeddingQueue.ts'
@@ -121,7 +122,7 @@ export class Jobs {
     if (sequence.state.kind === 'ended') return
     const hasPrompt = sequence.computed >= sequence.promptLength
     const digests = hasPrompt ? job.request.digests(choice.finish === null ? null : choice.answer) : []
-    const content = { tenant: job.request.tenant, tokens: sequence.tokens.slice(0, sequence.computed), digests }
+    const content = { ...ownerOf(choice), tokens: sequence.tokens.slice(0, sequence.computed), digests }
     this.#o.placement.release(sequence, job.end?.kind === 'failed' ? null : content)
     const index = this.#waiting.indexOf(choice)
     if (index >= 0) this.#waiting.splice(index, 1)
@@ -140,7 +141,7 @@ export class Jobs {
       this.#waiting.splice(index, 1)
       const { job, sequence } = choice
       const siblings = job.choices.map((other) => other.sequence)
-      const restored = placement.place(slot, { sequence, tenant: job.request.tenant, siblings })
+      const restored = placement.place(slot, { sequence, owner: ownerOf(choice), siblings })
       if (job.times.startedAt === null) {
         job.times.startedAt = now
         job.cachedTokens = restored
@@ -201,6 +202,8 @@ export class Jobs {
     return views.length === 0 || held + choice.sequence.tokens.length + cellsFreeMin <= this.#cellsMax
   }
 }
+
+const ownerOf = ({ job: { request } }: Choice): Owner => ({ tenant: request.tenant, expert: request.expert })
 
 function meanContext(views: readonly SlotView[]): number {
   return views.length === 0 ? 0 : views.reduce((sum, view) => sum + view.computed, 0) / views.length

@@ -3,11 +3,10 @@
  *
  * Sole owner of the slot table, the prefix cache and the runner's cells outside of a decode; must never run during one. A prefix
  * comes from the slot itself (free), the cache in host memory, or another slot (a copy); always compared by tokens and only within
- * one tenant. What an ended sequence computed stays in its slot until somebody else needs that, and is saved then.
+ * one tenant and expert. What an ended sequence computed stays in its slot until somebody else needs that, and is saved then.
  */
-import type { TenantId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import { type Content, SlotTable } from './core/cells.ts'
+import { type Content, isSameOwner, type Owner, SlotTable } from './core/cells.ts'
 import { sharedLength } from './core/prefixCache.ts'
 import type { Move, SlotView } from './core/scheduler.ts'
 import { enterSlot, moveTo, preempt, type Sequence, slotOf } from './core/sequence.ts'
@@ -22,7 +21,7 @@ type Source =
 
 export interface PlaceRequest {
   readonly sequence: Sequence
-  readonly tenant: TenantId
+  readonly owner: Owner
   /** Choices of the same request: their cells may be copied even where prefixes are not shared between requests. */
   readonly siblings: readonly Sequence[]
 }
@@ -53,10 +52,10 @@ export class Placement {
 
   /** Into the lowest free slot; returns how many tokens need not be computed. The caller knows that a slot is free. */
   place(slot: Slot, request: PlaceRequest): number {
-    const { sequence, tenant } = request
+    const { sequence, owner } = request
     const source = this.#findPrefix(slot, request)
     const computed = this.#bring(slot, source)
-    this.slots.hold(slot, sequence, tenant)
+    this.slots.hold(slot, sequence, owner)
     enterSlot(sequence, { slot, computed })
     return computed
   }
@@ -73,8 +72,9 @@ export class Placement {
     }
   }
 
-  preempt(sequence: Sequence): void {
-    this.release(sequence, null)
+  /** `content`: what may be worth keeping until its next turn. */
+  preempt(sequence: Sequence, content: Content | null = null): void {
+    this.release(sequence, content)
     preempt(sequence)
   }
 
@@ -87,7 +87,7 @@ export class Placement {
     if (!this.#runner.restoreSequence(to, cells)) return
     this.slots.release(from, null)
     this.#empty(from)
-    this.slots.hold(to, state.sequence, state.tenant)
+    this.slots.hold(to, state.sequence, state.owner)
     moveTo(state.sequence, to)
   }
 
@@ -111,14 +111,14 @@ export class Placement {
   }
 
   /** The longest prefix; a copy must be worth its time over what is there already. */
-  #findPrefix(slot: Slot, { sequence, tenant, siblings }: PlaceRequest): Source {
+  #findPrefix(slot: Slot, { sequence, owner, siblings }: PlaceRequest): Source {
     // The last token is always computed: its row chooses the next one.
     const wanted = sequence.tokens.slice(0, -1)
     let best: Source = { kind: 'none' }
     let length = 0
     for (const [index, state] of this.slots.entries().entries()) {
       const known = this.#reusable(state, siblings)
-      if (known === null || known.tenant !== tenant) continue
+      if (known === null || !isSameOwner(known, owner)) continue
       const shared = Math.min(known.computed, sharedLength(known.tokens, wanted))
       const isHere = index === slot
       if (!isHere && (!this.#copies || shared < length + limits.worker.prefixTokensMin)) continue
@@ -126,7 +126,7 @@ export class Placement {
       best = isHere ? { kind: 'in-place', length: shared } : { kind: 'slot', slot: index, length: shared }
       length = shared
     }
-    const cached = this.#copies ? this.#cache.find(tenant, wanted) : null
+    const cached = this.#copies ? this.#cache.find(owner, wanted) : null
     const gain = (cached?.length ?? 0) - length
     // From the cache one copy, from another slot two: at equal length the cache wins.
     const isWorth = best.kind === 'slot' ? gain >= 0 : gain >= limits.worker.prefixTokensMin
@@ -136,7 +136,7 @@ export class Placement {
   #reusable(
     state: ReturnType<SlotTable['at']>,
     siblings: readonly Sequence[],
-  ): { tenant: TenantId; tokens: readonly number[]; computed: number } | null {
+  ): (Owner & { tokens: readonly number[]; computed: number }) | null {
     switch (state.kind) {
       case 'empty':
         return null
@@ -144,7 +144,7 @@ export class Placement {
         return { ...state.content, computed: state.content.tokens.length }
       case 'held': {
         const isAllowed = this.#cache.enabled || siblings.includes(state.sequence)
-        return isAllowed ? { ...state.sequence, tenant: state.tenant } : null
+        return isAllowed ? { ...state.sequence, ...state.owner } : null
       }
       default:
         return state satisfies never

@@ -4,9 +4,8 @@
  * Holds exactly the bytes that the index counts, never more than `bytesMax`; starts empty. A state is taken from the runner only
  * when it will be kept, because the copy alone costs about 1 ms per 500 tokens.
  */
-import type { TenantId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import type { Content } from './core/cells.ts'
+import type { Content, Owner } from './core/cells.ts'
 import { PrefixIndex, type PrefixMatch } from './core/prefixCache.ts'
 
 /** The tokens themselves, as an array of numbers. */
@@ -41,8 +40,8 @@ export class PrefixCache {
     return this.#index.contents()
   }
 
-  find(tenant: TenantId, tokens: readonly number[]): PrefixMatch | null {
-    return this.#index.find(tenant, tokens)
+  find(owner: Owner, tokens: readonly number[]): PrefixMatch | null {
+    return this.#index.find(owner, tokens)
   }
 
   /** The state under `key`; it counts as used. The caller only reads it. */

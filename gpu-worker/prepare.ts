@@ -79,6 +79,7 @@ function generateRequest(
     id: dispatch.id,
     router: dispatch.router,
     tenant: dispatch.tenant,
+    expert: dispatch.expert ?? null,
     priority: dispatch.priority,
     deadlineMs: dispatch.deadlineMs,
     deltaIntervalMs: dispatch.deltaIntervalMs,

@@ -42,6 +42,7 @@ function choiceOf(sampling: Partial<Sampling>, seed = 1) {
       id: DispatchId.parse('dispatch-1'),
       router: RouterId.parse('router-1'),
       tenant: TenantId.parse('tenant'),
+      expert: null,
       priority: 0,
       deadlineMs: 1,
       deltaIntervalMs: 0,

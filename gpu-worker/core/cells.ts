@@ -10,9 +10,17 @@ import type { TenantId } from '#contracts/ids.ts'
 import type { Slot } from '../modelRunner.ts'
 import type { Sequence } from './sequence.ts'
 
-/** Tokens whose states stand in cells or in host memory, and who may reuse them. */
-export interface Content {
+/** Who may reuse what was computed: no other tenant, and, because an adapter changes every cell, nobody under another expert. */
+export interface Owner {
   readonly tenant: TenantId
+  /** null: the model as it is. */
+  readonly expert: string | null
+}
+
+export const isSameOwner = (a: Owner, b: Owner): boolean => a.tenant === b.tenant && a.expert === b.expert
+
+/** Tokens whose states stand in cells or in host memory. */
+export interface Content extends Owner {
   readonly tokens: readonly number[]
   /** For the report: routers recognise prompts by these (`algorithms/prefixDigest.ts`), shortest prefix first. */
   readonly digests: readonly string[]
@@ -21,7 +29,7 @@ export interface Content {
 export type SlotState =
   | { readonly kind: 'empty' }
   | { readonly kind: 'resident'; readonly content: Content }
-  | { readonly kind: 'held'; readonly sequence: Sequence; readonly tenant: TenantId }
+  | { readonly kind: 'held'; readonly sequence: Sequence; readonly owner: Owner }
 
 const empty: SlotState = { kind: 'empty' }
 
@@ -60,9 +68,9 @@ export class SlotTable {
     return this.#slots.flatMap((slot, index) => (slot.kind === 'held' ? [] : [index]))
   }
 
-  hold(slot: Slot, sequence: Sequence, tenant: TenantId): void {
+  hold(slot: Slot, sequence: Sequence, owner: Owner): void {
     assert.notEqual(this.at(slot).kind, 'held', `slot ${slot} is held`)
-    this.#slots[slot] = { kind: 'held', sequence, tenant }
+    this.#slots[slot] = { kind: 'held', sequence, owner }
   }
 
   /** The slot is free; `content` says what its cells still hold. */

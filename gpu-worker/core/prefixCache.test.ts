@@ -1,12 +1,12 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { TenantId } from '#contracts/ids.ts'
-import type { Content } from './cells.ts'
+import type { Content, Owner } from './cells.ts'
 import { PrefixIndex, sharedLength } from './prefixCache.ts'
 
-const a = TenantId.parse('a')
-const b = TenantId.parse('b')
-const content = (tokens: number[], tenant = a): Content => ({ tenant, tokens, digests: [] })
+const a: Owner = { tenant: TenantId.parse('a'), expert: null }
+const b: Owner = { tenant: TenantId.parse('b'), expert: null }
+const content = (tokens: number[], owner = a): Content => ({ ...owner, tokens, digests: [] })
 const index = (bytesMax = 1_000, entriesMax = 10) => new PrefixIndex({ bytesMax, entriesMax })
 
 test('the longest shared prefix is found, whole or in part', () => {
@@ -18,10 +18,12 @@ test('the longest shared prefix is found, whole or in part', () => {
   expect(cache.find(a, [5])).toBeNull()
 })
 
-test('no tenant finds what another one saved', () => {
+test('no tenant finds what another one saved, and no expert', () => {
   const cache = index()
   cache.add(content([1, 2, 3]), 10)
   expect(cache.find(b, [1, 2, 3, 4])).toBeNull()
+  expect(cache.find({ ...a, expert: 'sql' }, [1, 2, 3, 4])).toBeNull()
+  expect(cache.add(content([1, 2, 3, 4], { ...a, expert: 'sql' }), 10).dropped).toEqual([])
 })
 
 test('an entry that a new one contains is dropped, and what is contained is not wanted', () => {

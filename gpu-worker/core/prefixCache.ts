@@ -1,11 +1,10 @@
 /**
  * Index of saved sequence states: which one shares the longest prefix with a prompt, and which ones must go.
  *
- * Compares tokens, never digests, and only within one tenant. Bounded in bytes and entries, least recently used first. Holds no
+ * Compares tokens, never digests, and only for one tenant and expert. Bounded in bytes and entries, least recently used first. Holds no
  * states: the shell keeps them under the key given here and drops what this returns.
  */
-import type { TenantId } from '#contracts/ids.ts'
-import type { Content } from './cells.ts'
+import { type Content, isSameOwner, type Owner } from './cells.ts'
 
 export interface PrefixMatch {
   readonly key: number
@@ -45,10 +44,10 @@ export class PrefixIndex {
     return [...this.#entries.values()].sort((a, b) => b.usedAt - a.usedAt).map((entry) => entry.content)
   }
 
-  find(tenant: TenantId, tokens: readonly number[]): PrefixMatch | null {
+  find(owner: Owner, tokens: readonly number[]): PrefixMatch | null {
     let best: PrefixMatch | null = null
     for (const entry of this.#entries.values()) {
-      if (entry.content.tenant !== tenant) continue
+      if (!isSameOwner(entry.content, owner)) continue
       const length = sharedLength(entry.content.tokens, tokens)
       if (length > (best?.length ?? 0)) best = { key: entry.key, length }
     }
@@ -63,7 +62,7 @@ export class PrefixIndex {
   /** Would a state of `bytes` be kept at all, and is it not contained in one that is? */
   wants(content: Content, bytes: number): boolean {
     if (bytes > this.#bounds.bytesMax || this.#bounds.entriesMax === 0) return false
-    const match = this.find(content.tenant, content.tokens)
+    const match = this.find(content, content.tokens)
     if (match === null || match.length < content.tokens.length) return true
     this.touch(match.key)
     return false
@@ -96,7 +95,7 @@ export class PrefixIndex {
     return [...this.#entries.values()]
       .filter(
         (entry) =>
-          entry.content.tenant === content.tenant &&
+          isSameOwner(entry.content, content) &&
           sharedLength(entry.content.tokens, content.tokens) === entry.content.tokens.length,
       )
       .map((entry) => entry.key)
