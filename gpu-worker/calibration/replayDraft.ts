@@ -63,7 +63,7 @@ export class DraftReplay {
     this.#options = options
     this.#laws = new LawReader(target.info.vocabularySize)
     this.#draftLaws = new DraftLaws(Math.min(target.info.vocabularySize, draft.info.vocabularySize))
-    this.#chance = this.#draftLaws.chanceOf(0)
+    this.#chance = this.#draftLaws.chanceOf({ key: 0, tokens: [] })
   }
 
   /** In the order of the text; none for an answer without a token. */

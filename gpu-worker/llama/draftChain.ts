@@ -51,7 +51,7 @@ export class ChainDrafting implements Drafting {
     const { drawing } = request
     this.#o = options
     this.#lengthMax = Math.min(request.tokensMax, request.depthMax)
-    this.#drawing = drawing === undefined ? null : { processing: drawing, chance: laws.chanceOf(request.key), laws: [] }
+    this.#drawing = drawing === undefined ? null : { processing: drawing, chance: laws.chanceOf(request), laws: [] }
   }
 
   next(): NativeSpan[] {

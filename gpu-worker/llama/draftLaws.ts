@@ -6,6 +6,7 @@ import { uniform } from '../core/sampling/noise.ts'
 import { type Chance, chanceFrom } from '../core/speculation/chance.ts'
 import type { Law } from '../core/speculation/law.ts'
 import { LawReader, type Processing } from '../core/speculation/processedLaw.ts'
+import type { ProposalRequest } from '../core/speculation/proposer.ts'
 
 /** Beyond the head of a law is little to be accepted, and every judge walks through it. */
 const tokensMax = 64
@@ -17,7 +18,6 @@ const unprocessed: Processing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
 export class DraftLaws {
   readonly #reader: LawReader
   readonly #size: number
-  #draws = 0
 
   /** `size`: tokens that draft and target share; what stands behind them in a row of logits is nobody's token. */
   constructor(size: number) {
@@ -29,8 +29,9 @@ export class DraftLaws {
     return this.#reader.read(logits.subarray(0, this.#size), { ...(drawing ?? unprocessed), tokensMax })
   }
 
-  /** Of one sequence: deterministic, so that the same worker drafts the same for the same requests. */
-  chanceOf(key: number): Chance {
-    return chanceFrom(() => uniform(drawSeed, key, this.#draws++))
+  /** Of one draft: the same for the same sequence at the same place, whatever else is drafted. */
+  chanceOf({ key, tokens }: Pick<ProposalRequest, 'key' | 'tokens'>): Chance {
+    let draws = 0
+    return chanceFrom(() => uniform(drawSeed ^ key, tokens.length, draws++))
   }
 }

@@ -40,7 +40,7 @@ export class TreeDrafting implements Drafting {
     this.#sequenceOf = new Map([[root, place.sequence]])
     this.#startsAt = request.tokens.length
     this.#build = growByThreshold({
-      picking: request.drawing === undefined ? 'best' : laws.chanceOf(request.key),
+      picking: request.drawing === undefined ? 'best' : laws.chanceOf(request),
       nodesMax: request.tokensMax,
       depthMax: request.depthMax,
       valueMin: 1 / request.tokensMax,

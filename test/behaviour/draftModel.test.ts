@@ -2,11 +2,16 @@
  * A draft model beside the target: what it proposes is mostly right, it follows the target through refusals and many sequences, and
  * one that does not fit is refused with what differs.
  */
+import assert from 'node:assert/strict'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
+import { overlap } from '../../gpu-worker/core/speculation/law.ts'
 import type { Proposal } from '../../gpu-worker/core/speculation/proposer.ts'
 import type { Proposer } from '../../gpu-worker/proposer.ts'
+import { isChain, pathOf, root } from '../../gpu-worker/core/speculation/tokenTree.ts'
 import { openDraft } from '../../gpu-worker/llama/draftProposer.ts'
+import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { openModel } from './engineStand.ts'
 import { testModel } from './modelRunnerModel.ts'
@@ -81,6 +86,44 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
     )
     expect(answers.map((chain) => chain.length)).toEqual([4, 4, 4, 4, 0])
     draft.close?.()
+  })
+
+  test('beside a target in the unified layout it grows trees, and every draw of one names the law of its own place', {
+    timeout: longMs,
+  }, async () => {
+    const unified = await createLlamaRunner({
+      modelPath: targetPath,
+      slots: 2,
+      contextTokensMax: 128,
+      kvLayout: 'unified',
+      kvCacheType: 'f16',
+      threads: 1,
+      backend: 'auto',
+      embeddings: false,
+      host: process,
+      clock: systemClock,
+      log: silentLog,
+    })
+    const draft = await open(targetPath, unified)
+    const drawing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
+    const request = { tokensMax: 8, depthMax: 4, drawing }
+    const prompts = ['The capital of France is', 'Once upon a time there was'].map(tokensOf)
+    const trees = await draft.propose(prompts.map((tokens, key) => ({ key, tokens, ...request })))
+    for (const [i, { tree }] of trees.entries()) {
+      expect(tree.tokens.length).toBeGreaterThan(4)
+      expect(isChain(tree)).toBe(false)
+      const first = tree.parents.findIndex((parent, node) => parent !== root && tree.parents.indexOf(parent) === node)
+      const tokens = [...(prompts[i] ?? []), ...pathOf(tree, tree.parents[first] ?? root)]
+      draft.forget(i)
+      // The chain behind those tokens begins with the same law, but for the digits that the batch's shape costs.
+      const [alone] = await draft.propose([{ key: 10 + i, tokens, tokensMax: 1, depthMax: 1, drawing }])
+      const [law, expected] = [tree.laws?.[first], alone?.tree.laws?.[0]]
+      draft.forget(10 + i)
+      assert(law !== undefined && expected !== undefined)
+      expect(overlap(law, expected)).toBeGreaterThan(0.98)
+    }
+    draft.close?.()
+    await unified[Symbol.asyncDispose]()
   })
 
   test('one with another vocabulary is refused, and says what differs', { timeout: longMs }, async () => {

@@ -23,7 +23,7 @@ const mostlyWrong: Proposer = {
   forget: () => undefined,
 }
 
-async function proposerOf(way: Way, target: ModelRunner, draftPath: string): Promise<Proposer> {
+export async function proposerOf(way: Way, target: ModelRunner, draftPath: string): Promise<Proposer> {
   switch (way) {
     case 'prompt lookup':
       return new NgramProposer()

@@ -3,7 +3,7 @@ import type { StepFacts } from './controller.ts'
 import type { ProposerMethod } from './proposer.ts'
 
 /** Those that answer with a tree where one may be verified. */
-const branching: ReadonlySet<ProposerMethod> = new Set(['trigram'])
+const branching: ReadonlySet<ProposerMethod> = new Set(['trigram', 'draft'])
 
 /** How long a path to ask for: shorter than all nodes means that some may be spent on branches. */
 export function depthToAsk(method: ProposerMethod, tokensMax: number, { forksMax = 0 }: StepFacts): number {
