@@ -205,7 +205,7 @@ describe('calibration error', () => {
         const risk = bin / 10
         return { risk: flip ? 1 - risk : risk, wrong: i % 100 < bin * 10 }
       })
-    expect(rankBins(stepped(false)).map(({ count }) => count)).toEqual(new Array(10).fill(100))
+    expect(rankBins(stepped(false)).map(({ count }) => count)).toEqual(Array.from({ length: 10 }, () => 100))
     expect(rankDetermination(stepped(false))).toBeCloseTo(1, 12)
     expect(rankDetermination(stepped(true))).toBeLessThan(0)
   })
