@@ -97,6 +97,20 @@ test('one live step does not move what was measured, and takes over from what wa
   expect(unsure?.ms).toBeCloseTo(10, 6)
 })
 
+test('one stalled step undoes a guess, and hardly what was measured well before', () => {
+  const message = curveMessage(prior())
+  const shape = { rows: 1, contextTokens: 64 }
+  const after = (isSure: boolean) => {
+    const curve = curveFrom(message, { isSure })
+    if (curve === null) return Number.NaN
+    const before = predictStepMs(curve, shape)
+    observeStep(curve, { ...shape, ms: 2 * before })
+    return predictStepMs(curve, shape) / before
+  }
+  expect(after(false)).toBeGreaterThan(1.9)
+  expect(after(true)).toBeLessThan(1.1)
+})
+
 test('a curve survives its message, and a broken message is refused', () => {
   const curve = prior()
   observeStep(curve, { rows: 2, contextTokens: 100, ms: 7 })

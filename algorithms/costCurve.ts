@@ -29,6 +29,8 @@ export interface CostCurve {
 
 /** A node needs this many steps before it counts as measured and stops following its neighbours. */
 const measuredAfter = 3
+/** … and from this many on it follows no faster than it ever will. */
+const settledAfter = 16
 /** Share of the error that a measured node takes over per step. */
 const followRate = 0.06
 /** One step may claim at most this factor: a stalled machine must not spoil the curve. */
@@ -73,8 +75,11 @@ function nextRows(n: number): number {
   return isPowerOfTwo ? n * 1.5 : (n / 3) * 4
 }
 
-/** The curve in a message, or null where its grid is not well formed. */
-export function curveFrom(message: CostCurveMessage): CostCurve | null {
+/**
+ * The curve in a message, or null where its grid is not well formed. `isSure`: it was measured on purpose, and well, at its shortest context;
+ * there live steps pull it slowly, so that one stalled step does not undo the measurement.
+ */
+export function curveFrom(message: CostCurveMessage, options: { readonly isSure?: boolean } = {}): CostCurve | null {
   const { rows, contexts, ms } = message
   const isAscending = (list: readonly number[]) => list.every((value, i) => i === 0 || value > (list[i - 1] ?? 0))
   const hasShape = ms.length === contexts.length && ms.every((line) => line.length === rows.length)
@@ -84,7 +89,7 @@ export function curveFrom(message: CostCurveMessage): CostCurve | null {
     rows: [...rows],
     contexts: [...contexts],
     ms: ms.map((line) => [...line]),
-    observed: ms.map((line) => line.map(() => 0)),
+    observed: ms.map((line, c) => line.map(() => (options.isSure === true && c === 0 ? settledAfter : 0))),
     promptTokensPerSecond: message.promptTokensPerSecond,
     promptObserved: 0,
     origin: 'cached',
