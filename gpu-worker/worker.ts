@@ -298,7 +298,7 @@ class AssembledWorker implements Worker {
   async #loadMeasurements(): Promise<void> {
     const { curveStore } = this.#o
     const kept = KeptCurve.safeParse(await curveStore.read('curve', measurementKey(this.#o)))
-    const curve = kept.success ? curveFrom(kept.data.curve) : null
+    const curve = kept.success ? curveFrom(kept.data.curve, { isSure: kept.data.isQuiet }) : null
     if (curve !== null) this.#pace.adopt(curve)
     await this.#measurements.load(curve === null ? null : (kept.data ?? null))
     this.#engine.wake()
