@@ -17,7 +17,7 @@ import type { ModelRunner } from '../../../gpu-worker/modelRunner.ts'
 import { type Answer, type DraftingOptions, EngineStand } from '../../behaviour/engineStand.ts'
 import { storeOf } from './calibratedCurve.ts'
 import type { CellKey, CellSpeeds } from './cellResults.ts'
-import { DecodeWindow, type WindowPace } from './decodeWindow.ts'
+import { DecodeWindow, steadyMs, type WindowPace } from './decodeWindow.ts'
 import { createOracleProposer, type IsRight, rightAtRate, tokensPerStep } from './oracleProposer.ts'
 import { watch } from './processes.ts'
 import { interleave, noiseMax, type Round, type Side } from './rounds.ts'
@@ -46,7 +46,11 @@ export interface EngineCellOptions {
   readonly tokensOf: (streams: number) => number
 }
 
-export interface MeasuredSpeeds extends CellSpeeds {
+export interface MeasuredSpeeds {
+  /** With every decode at the median of its shape on that side: what the machine's stalls take is nobody's. */
+  readonly steady: CellSpeeds
+  /** As it was. */
+  readonly wall: CellSpeeds
   /** Rounds of one way that others on the machine disturbed, of how many. */
   readonly noisy: number
   readonly waves: number
@@ -111,11 +115,15 @@ export class EngineCells {
       this.#o.rounds,
     )
     const all = [...warmUp.values(), ...measured.values()].flat()
-    return {
+    const speeds = (of: typeof speedsOf): CellSpeeds => ({
       cell,
-      ours: speedsOf(measured.get(ours)),
-      fixed: new Map(this.#o.lengths.map((length) => [length, speedsOf(measured.get(String(length)))])),
+      ours: of(measured.get(ours)),
+      fixed: new Map(this.#o.lengths.map((length) => [length, of(measured.get(String(length)))])),
       bound: cell.streams === 1 ? this.#bound(cell) : null,
+    })
+    return {
+      steady: speeds(steadySpeedsOf),
+      wall: speeds(speedsOf),
       noisy: all.filter(({ others }) => others > noiseMax).length,
       waves: all.length,
       strayed: all.reduce((sum, { value }) => sum + value.strayed, 0),
@@ -196,6 +204,11 @@ function isKept(name: string, warmUp: ReadonlyMap<string, readonly Round<Wave>[]
 }
 
 const speedsOf = (rounds: readonly Round<Wave>[] = []) => rounds.map(({ value }) => (1_000 * value.tokens) / value.ms)
+
+function steadySpeedsOf(rounds: readonly Round<Wave>[] = []): number[] {
+  const waves = rounds.map(({ value }) => value)
+  return steadyMs(waves).map((ms, i) => (1_000 * (waves[i]?.tokens ?? 0)) / ms)
+}
 
 function isBeginningOf(text: readonly number[], { choices }: Answer): boolean {
   return (choices[0]?.tokens ?? []).every((token, i) => token === text[promptTokens + i])
