@@ -18,7 +18,8 @@ import { describePaceline } from './sharedPaceline.ts'
 const program = findPrometheus()
 if (program === null)
   console.warn('nothing scrapes the cluster: no prometheus on PATH or in the cache (npm test gets it)')
-const trafficMs = 6_000
+/** A rate wants two that differ; one more, because work and scrapes keep no step. */
+const scrapes = 4
 const windowSeconds = 60
 
 /** Name → objectives; the second one never meets its own. */
@@ -60,7 +61,7 @@ describePaceline('monitoring', (paceline) => {
     for (const name of Object.keys(pairs)) await paceline().until(name, 'Ready')
     const targets = await targetsOf(paceline())
     prometheus = await startPrometheus(program, targets)
-    await traffic(paceline())
+    await traffic(paceline(), prometheus)
     const wait = { what: `${targets.length} targets to be scraped`, waitMsMax: 30_000 }
     await waitFor(wait, async () => (await asked().healthy()) === targets.length)
   })
@@ -122,11 +123,11 @@ function isOurs({ metadata }: z.infer<typeof Pods>['items'][number]): boolean {
   return deployment === undefined || deployment in pairs
 }
 
-async function traffic(paceline: Paceline): Promise<void> {
+async function traffic(paceline: Paceline, prometheus: Prometheus): Promise<void> {
   const client = paceline.client()
   const messages = [{ role: 'user' as const, content: 'tell me something that takes a few words' }]
-  const until = performance.now() + trafficMs
-  for (let round = 0; performance.now() < until; round++) {
+  let round = 0
+  await prometheus.whileScraped(scrapes, async () => {
     for (const model of Object.keys(pairs)) {
       const stream = await client.chat.completions.create({ model, messages, max_tokens: 24, stream: true })
       for await (const chunk of stream) void chunk
@@ -134,8 +135,8 @@ async function traffic(paceline: Paceline): Promise<void> {
     await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
     await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
     // Something for the operator to do.
-    const description = JSON.stringify({ metadata: { annotations: { round: String(round) } } })
+    const description = JSON.stringify({ metadata: { annotations: { round: String(++round) } } })
     await paceline.kubectl('patch', 'pair', 'watched', '--type', 'merge', '-p', description)
     await sleep(200)
-  }
+  })
 }

@@ -21,7 +21,9 @@ if (reason !== null) console.warn(`dashboards are not asked: ${reason}`)
 const namespace = 'llm'
 /** Longer than the whole traffic: what happened once in it is still in the window when the last panel is asked. */
 const windowSeconds = 60
-const trafficMs = 6_000
+const editMs = 1_500
+/** A rate wants two that differ; one more, because work and scrapes keep no step. */
+const scrapes = 4
 
 /** Panel (and legend) → why this system has no such series. */
 const empty: Readonly<Record<string, string>> = {
@@ -64,7 +66,7 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     expect(targets.length).toBe(4)
     prometheus = await startPrometheus(program ?? '', targets)
     const edit = (requestsMax: number) => void file(drafting('pair', `queue: { requestsMax: ${requestsMax} }`))
-    await Promise.all([traffic(port), editUntilSeen(prometheus, edit)])
+    await Promise.all([traffic(port, prometheus), editUntilSeen(prometheus, edit)])
     expect(await prometheus.healthy()).toBe(targets.length)
   })
   afterAll(async () => {
@@ -113,18 +115,17 @@ async function editUntilSeen(prometheus: Prometheus, edit: (requestsMax: number)
   const query = `sum(increase(${operatorMetrics.reconciles.name}[${windowSeconds}s])) > 0`
   for (let attempt = 1; attempt <= 20; attempt += 1) {
     edit(100 + attempt)
-    await sleep(trafficMs / 4)
+    await sleep(editMs)
     if ((await prometheus.query(query)).length > 0) return
   }
   throw new Error('no scrape has seen a reconcile after 20 edits')
 }
 
-/** Streams, whole answers, mistakes: for long enough that every rate has two scrapes. */
-async function traffic(port: string): Promise<void> {
+/** Streams, whole answers, mistakes: until every rate has two scrapes. */
+async function traffic(port: string, prometheus: Prometheus): Promise<void> {
   const client = new OpenAI({ apiKey: 'none', baseURL: `http://127.0.0.1:${port}/v1`, maxRetries: 0 })
   const messages = [{ role: 'user' as const, content: 'tell me something that takes a few words' }]
-  const until = performance.now() + trafficMs
-  while (performance.now() < until) {
+  await prometheus.whileScraped(scrapes, async () => {
     for (const model of ['pair', 'late']) {
       const stream = await client.chat.completions.create({ model, messages, max_tokens: 24, stream: true })
       for await (const chunk of stream) void chunk
@@ -133,7 +134,7 @@ async function traffic(port: string): Promise<void> {
     await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
     await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
     await sleep(100)
-  }
+  })
 }
 
 const pageOf = (url: string) => (url.endsWith('/metrics') ? url : `${url}/metrics`)

@@ -26,11 +26,15 @@ export interface Prometheus {
   query(expression: string): Promise<Sample[]>
   /** Targets that were scraped at least once, and well. */
   healthy(): Promise<number>
+  /** Does `work` again and again until every target has been scraped, well, between two ends of it, `times` times. */
+  whileScraped(times: number, work: () => Promise<void>): Promise<void>
   stop(): Promise<void>
 }
 
 export const findPrometheus = (): string | null => find(prometheus)
 export const findPromtool = (): string | null => find(promtool)
+
+const scrapedMsMax = 45_000
 
 const Vector = z.object({
   status: z.literal('success'),
@@ -70,10 +74,21 @@ export async function startPrometheus(program: string, targets: readonly ScrapeT
       break
     await sleep(50)
   }
+  const query = async (expression: string): Promise<Sample[]> => {
+    const { data } = Vector.parse(await ask(`/api/v1/query?query=${encodeURIComponent(expression)}`))
+    return data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
+  }
   return {
-    async query(expression) {
-      const { data } = Vector.parse(await ask(`/api/v1/query?query=${encodeURIComponent(expression)}`))
-      return data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
+    query,
+    async whileScraped(times, work) {
+      const deadline = performance.now() + scrapedMsMax
+      for (let left = times; left > 0; left -= 1) {
+        const since = Date.now() / 1_000
+        do {
+          if (performance.now() > deadline) throw new Error(`not every target was scraped ${times} times in time`)
+          await work()
+        } while ((await query(`(timestamp(up) > ${since}) and (up == 1)`)).length < targets.length)
+      }
     },
     async healthy() {
       const { data } = Targets.parse(await ask('/api/v1/targets?state=active'))
