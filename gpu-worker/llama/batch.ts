@@ -29,7 +29,7 @@ export interface BatchOptions {
   readonly sequences: number
 }
 
-/** Rows of trees in one batch that may carry every id there is: 64 drafts, as many as are ever asked for, on one path each and more. */
+/** Rows of trees in one batch that may carry every id there is: as many as a tree has that uses them all up, and more. */
 const branchedRowsMax = 128
 
 export class NativeBatch implements Disposable {
@@ -128,19 +128,26 @@ export class NativeBatch implements Disposable {
   #branch(start: number, tokens: number, { rootIds, nodeIds, depths }: Branches): void {
     const known = tokens - nodeIds.length
     const trunk = (this.#positions[start] ?? 0) + known - 1
-    for (let i = 0; i < known; i++) this.#share(start + i, rootIds)
+    const rootList = this.#write(rootIds)
+    for (let i = 0; i < known; i++) this.#pointTo(start + i, rootList, rootIds.length)
     for (const [node, ids] of nodeIds.entries()) {
-      this.#share(start + known + node, ids)
+      this.#pointTo(start + known + node, this.#write(ids), ids.length)
       this.#positions[start + known + node] = trunk + (depths[node] ?? 1)
     }
   }
 
-  #share(row: number, ids: readonly number[]): void {
+  /** Where the list stands now. */
+  #write(ids: readonly number[]): Address {
     assert(this.#sharedCount + ids.length <= this.#shared.length, 'more sequence ids than a batch has room for')
     this.#shared.set(ids, this.#sharedCount)
-    this.#pointers[row] = this.#sharedAt + BigInt(4 * this.#sharedCount)
-    this.#counts[row] = ids.length
+    const address = this.#sharedAt + BigInt(4 * this.#sharedCount)
     this.#sharedCount += ids.length
+    return address
+  }
+
+  #pointTo(row: number, list: Address, count: number): void {
+    this.#pointers[row] = list
+    this.#counts[row] = count
     this.#branched.push(row)
   }
 

@@ -7,8 +7,9 @@
  * own sequence holds cells.
  */
 import assert from 'node:assert/strict'
+import { Failure } from '#contracts/failure.ts'
 import { depthsOf } from '../core/speculation/tokenTree.ts'
-import { assignSequences, commitOf, type TreeSequences } from '../core/speculation/treeSequences.ts'
+import { assignSequences, commitOf, leavesOf, type TreeSequences } from '../core/speculation/treeSequences.ts'
 import { assertPath, type BatchSpan, type Slot } from '../modelRunner.ts'
 import type { NativeSpan } from './batch.ts'
 import type { NativeContext } from './nativeContext.ts'
@@ -39,10 +40,18 @@ export class BranchedCells {
     assert(!this.#open.has(slot), `what stays of the tree in slot ${slot} has not been said`)
   }
 
-  /** The span as llama.cpp must see it. A chain is itself; a tree is opened, and its forks get the past of the slot. */
-  branch(span: BatchSpan): NativeSpan {
-    const { slot, position, tokens, parents } = span
-    if (parents === undefined) return span
+  /** The batch as llama.cpp must see it: chains are themselves, trees are opened. */
+  branch(spans: readonly BatchSpan[]): readonly NativeSpan[] {
+    assert(this.#open.size === 0, 'what stays of a tree has not been said')
+    let forks = 0
+    for (const { parents } of spans) if (parents !== undefined) forks += leavesOf({ parents }).length - 1
+    assert(forks <= this.#spare.length, `${forks} paths beyond one per sequence, of ${this.#spare.length}`)
+    return spans.map((span) => (span.parents === undefined ? span : this.#opened(span, span.parents)))
+  }
+
+  /** Its forks get the past of the slot. */
+  #opened(span: BatchSpan, parents: readonly number[]): NativeSpan {
+    const { slot, position, tokens } = span
     const known = tokens.length - parents.length
     const tree = { tokens: tokens.slice(known), parents, laws: null }
     const sequences = assignSequences(tree, { main: slot, spare: this.#spare })
@@ -81,6 +90,7 @@ export class BranchedCells {
   }
 
   #truncate(sequence: number, position: number): void {
-    assert(this.#context.truncate(sequence, position), `sequence ${sequence} keeps what is behind ${position}`)
+    if (!this.#context.truncate(sequence, position))
+      throw new Failure('engine-fault', `this model cannot take back tokens: sequence ${sequence} from ${position}`)
   }
 }

@@ -186,11 +186,11 @@ class LlamaRunner implements ModelRunner {
     return { kind: 'decoded', rows: this.#context.rows, decodeMs: this.#options.clock.now() - startedAt }
   }
 
+  /** Chains alone, which is what most batches are, cost one look at each. */
   #branch(spans: readonly BatchSpan[]): readonly NativeSpan[] {
-    assert(!this.#branched.hasOpen, 'what stays of a tree has not been said')
-    if (spans.every(({ parents }) => parents === undefined)) return spans
-    assert(this.info.capabilities.trees, 'this runner has no trees')
-    return spans.map((span) => this.#branched.branch(span))
+    const hasTrees = spans.some(({ parents }) => parents !== undefined)
+    assert(this.info.capabilities.trees || !hasTrees, 'this runner has no trees')
+    return hasTrees || this.#branched.hasOpen ? this.#branched.branch(spans) : spans
   }
 
   #assertSpan({ slot, position, tokens }: BatchSpan): void {
