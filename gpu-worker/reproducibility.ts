@@ -1,6 +1,6 @@
 /**
  * Proof that a token's logits do not depend on what else was computed with it: bit for bit, over the batch shapes that an engine
- * uses (several tokens at once, long prompts, neighbours, other chunks, another slot, restored cells).
+ * uses (several tokens at once, long prompts, neighbours that stay and that leave, other chunks, another slot, restored cells).
  *
  * Run in idle, once per model, library, processor and threads; the answer is kept by the caller. It needs a runner whose slots
  * are empty, leaves them empty, and gives way between two decodes when asked to.
@@ -31,7 +31,12 @@ interface Shape {
   /** Compared tokens of one decode. */
   readonly rows: number
   readonly neighbours: number
+  /** A neighbour stands before it in the cache and ends: in the unified layout later tokens then stand in its cells, before earlier ones. */
+  readonly hasLeaver?: boolean
 }
+
+/** Room for all that is compared, and more. */
+const leaverTokens = 40
 
 class Interrupted extends Error {}
 
@@ -87,7 +92,8 @@ function shapesFor(runner: ModelRunner, text: Text): Shape[] {
     neighbours: 0,
   }))
   const elsewhere = last > 0 ? [{ ...restored, name: 'another slot', slot: last, rows: 4 }] : []
-  return [...rows, ...neighbours, ...elsewhere, ...chunks]
+  const leaver = last > 0 ? [{ ...restored, name: 'after a neighbour has left', rows: 1, hasLeaver: true }] : []
+  return [...rows, ...neighbours, ...elsewhere, ...leaver, ...chunks]
 }
 
 class ProofRun {
@@ -125,6 +131,7 @@ class ProofRun {
   }
 
   async #prepare(shape: Shape): Promise<void> {
+    if (shape.hasLeaver === true) await this.#prompt(1, leaverTokens, leaverTokens)
     if (shape.promptChunk !== undefined) await this.#prompt(shape.slot, shape.promptChunk)
     else assert(this.#promptState !== undefined && this.#runner.restoreSequence(shape.slot, this.#promptState))
     for (let slot = 1; slot <= shape.neighbours; slot++) {
@@ -132,10 +139,11 @@ class ProofRun {
       const tokens = this.#text.prompt.slice(slot, slot + 8 + 3 * slot)
       await this.#decode([{ slot, position: 0, tokens, logitsForLast: 0 }])
     }
+    if (shape.hasLeaver === true) this.#runner.truncate(1, 0)
   }
 
-  async #prompt(slot: Slot, chunk: number): Promise<void> {
-    const { prompt } = this.#text
+  async #prompt(slot: Slot, chunk: number, tokensMax = Number.POSITIVE_INFINITY): Promise<void> {
+    const prompt = this.#text.prompt.slice(0, tokensMax)
     for (let position = 0; position < prompt.length; position += chunk)
       await this.#decode([{ slot, position, tokens: prompt.slice(position, position + chunk), logitsForLast: 0 }])
   }

@@ -53,6 +53,20 @@ if (model.kind === 'missing') {
       expect(proof).toMatchObject({ kind: 'reproducible' })
     })
 
+    test('in the unified layout it is refuted: tokens that take the cells of a neighbour are added up in another order', {
+      timeout: 300_000,
+    }, async () => {
+      await using runner = await openLlama({
+        slots: 2,
+        contextTokensMax: 256,
+        kvLayout: 'unified',
+        kvCacheType: 'q8_0',
+      })
+      if (runner.info.backend !== 'cpu') return
+      const proof = await proveReproducible(runner, { promptTokens: 60, comparedTokens: 8 })
+      expect(proof).toMatchObject({ kind: 'differs', shape: 'after a neighbour has left' })
+    })
+
     test('a state is refused by a runner of another shape', async () => {
       await using small = await openLlama({ slots: 1, contextTokensMax: 256, kvLayout: 'split' })
       await using other = await openLlama({ slots: 2, contextTokensMax: 256, kvLayout: 'split' })
