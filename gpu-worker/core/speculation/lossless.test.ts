@@ -8,6 +8,7 @@ import { greedyAcceptance, optimalWithoutReplacement, optimalWithReplacement } f
 import { growByThreshold, growGreedily } from './builders/dySpec.ts'
 import { type Build, grow, type LawsWanted } from './builders/grow.ts'
 import { branchingShape, type Drawing, growShape, pathsShape } from './builders/shape.ts'
+import { verifiable } from './chain.ts'
 import { type Chance, chanceFrom } from './chance.ts'
 import { acceptanceOf, emissionsOf, errorOf, type Model, outcomesOf } from './enumeration.fixture.ts'
 import { type Law, lawOf, probabilityOf } from './law.ts'
@@ -39,6 +40,8 @@ describe('trees whose shape depends on the tokens drawn are judged without bias'
     'greedy, 4 nodes': (chance) => growGreedily({ picking: chance, nodesMax: 4 }),
     'greedy, 4 nodes, depth 1': (chance) => growGreedily({ picking: chance, nodesMax: 4, depthMax: 1 }),
     'threshold 0.3': (chance) => growByThreshold({ picking: chance, nodesMax: 5, valueMin: 0.3 }),
+    'threshold 0.1, 5 nodes, one path': (chance) =>
+      growByThreshold({ picking: chance, nodesMax: 5, valueMin: 0.1, widthMax: 1 }),
     'threshold 0.1, 4 nodes': (chance) => growByThreshold({ picking: chance, nodesMax: 4, valueMin: 0.1 }),
   }
   test.each(Object.entries(builds))('%s', (_, buildOf) => {
@@ -54,6 +57,18 @@ describe('trees whose shape depends on the tokens drawn are judged without bias'
       for (const nodes of [0, 1, 2, 3]) {
         const build = (chance: Chance) =>
           beginningOf(grow(growGreedily({ picking: chance, nodesMax: 4 }), draft).tree, nodes)
+        expect(errorFor({ build, verifier: recursiveRejection, target })).toBeLessThan(exact)
+      }
+    }
+  })
+
+  test('so is one that is cut to the paths that can be verified, and the chain in it where none can fork', () => {
+    for (const { target, draft } of generatedModels(3)) {
+      for (const forksMax of [0, 1]) {
+        const build = (chance: Chance) => {
+          const { tree } = grow(growByThreshold({ picking: chance, nodesMax: 4, valueMin: 0.15 }), draft)
+          return verifiable(tree, { nodes: 4, forksMax })
+        }
         expect(errorFor({ build, verifier: recursiveRejection, target })).toBeLessThan(exact)
       }
     }
