@@ -82,9 +82,9 @@ function dueFirst<Id, Expert>(
  * Would everybody start in time if one turn were spent on something else, and each turn after it went to whoever is due first, with
  * as many more of its expert as fit?
  */
-function canAllStart<Id, Expert>(
+export function canAllStart<Id, Expert>(
   requests: readonly ExpertRequest<Id, Expert>[],
-  { room, expertsMax, turnMs, now }: QueueSnapshot<Id, Expert>,
+  { room, expertsMax, turnMs, now }: Pick<QueueSnapshot<Id, Expert>, 'room' | 'expertsMax' | 'turnMs' | 'now'>,
 ): boolean {
   type Turn = { readonly startsAt: number; readonly experts: Set<Expert>; room: number }
   const turnOf = new Map<Expert, Turn>()

@@ -170,7 +170,15 @@ export const limits = {
     /** Waiting requests that a choice looks at: more would cost time and tell nothing that the next choice does not see again. */
     lookAheadRequestsMax: 4_096,
     /** Experts of one deployment. */
-    expertsMax: 64,
+    expertsMax: 16,
+    /** The age guard: so long a request waits for its expert's turn, at most, while there is less work than the engine can do. */
+    waitMsMax: 5_000,
+    /** A turn is not broken off before this: changing experts and saving who gives way takes milliseconds. */
+    turnMsMin: 250,
+    /** After this nobody enters a turn while others have the longer queue. */
+    turnMsMax: 2_000,
+    /** Adapters of one worker in memory, where nobody says otherwise. */
+    residentBytesMax: 512 * mib,
     /** A pre-gate's weights, on disk and in memory. */
     gateBytesMax: 64 * mib,
     /** Labelled prompts from which one pre-gate is trained. */

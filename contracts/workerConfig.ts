@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { DeploymentName, Revision, WorkerId } from './ids.ts'
+import { limits } from './limits.ts'
 import { ModelDeploymentSpec, Speculation } from './resources/modelDeployment.ts'
 
 export const WorkerConfig = z.strictObject({
@@ -22,6 +23,10 @@ export const WorkerConfig = z.strictObject({
   tablePath: z.string().nullable().default(null),
   /** The verified file of `paceline calibrate acceptance` on this machine; null where the pair has none. */
   acceptancePath: z.string().nullable().default(null),
+  /** Verified adapters on this machine, by the name that requests choose them by. */
+  experts: z.array(z.strictObject({ name: z.string(), path: z.string(), bytes: z.int().min(1) })).default([]),
+  /** What adapters may take in memory together. */
+  expertBytesMax: z.int().min(1).default(limits.experts.residentBytesMax),
   /** At the start; the pair's record says what holds later (`ModelRecord`). */
   speculation: Speculation.prefault({}),
   slo: ModelDeploymentSpec.shape.slo,

@@ -11,6 +11,7 @@ import type { Owner } from './core/cells.ts'
 import { chooseVictim, planMove, type SlotView } from './core/scheduler.ts'
 import { end, generatedCount, pendingCount } from './core/sequence.ts'
 import { expired } from './embeddingQueue.ts'
+import type { ExpertTurns } from './expertTurns.ts'
 import { type Choice, type GenerateRequest, Job, type JobEnd } from './job.ts'
 import type { Meter } from './meter.ts'
 import type { ModelRunner, Slot } from './modelRunner.ts'
@@ -22,6 +23,8 @@ export interface JobsOptions {
   readonly placement: Placement
   readonly pace: Pace
   readonly meter: Meter
+  /** null where the deployment has no experts. */
+  readonly experts: ExpertTurns | null
   /** Slots or waiting requests have changed. */
   readonly onChange: () => void
   /** A sequence has ended or lost its cells. */
@@ -134,11 +137,10 @@ export class Jobs {
   /** Waiting choices into the lowest free slots. */
   fillSlots(now: number): void {
     const { placement, meter, onChange } = this.#o
-    for (const slot of this.#waiting.length === 0 ? [] : placement.slots.free()) {
-      const index = this.#waiting.findIndex((choice) => this.#isReady(choice))
-      const choice = this.#waiting[index]
-      if (choice === undefined || !this.#hasCellsFor(choice)) return
-      this.#waiting.splice(index, 1)
+    for (const choice of this.#nextChoices()) {
+      const [slot] = placement.slots.free()
+      if (slot === undefined || !this.#hasCellsFor(choice)) return
+      this.#waiting.splice(this.#waiting.indexOf(choice), 1)
       const { job, sequence } = choice
       const siblings = job.choices.map((other) => other.sequence)
       const restored = placement.place(slot, { sequence, owner: ownerOf(choice), siblings })
@@ -149,6 +151,26 @@ export class Jobs {
       }
       onChange()
     }
+  }
+
+  /** Who takes slots as far as there are free ones, in this order; with experts only those whose turn it is. */
+  #nextChoices(): readonly Choice[] {
+    const ready = this.#waiting.filter((choice) => this.#isReady(choice))
+    const { experts, placement } = this.#o
+    if (experts === null || ready.length === 0) return ready
+    const held = placement.views().map(({ slot }) => this.choiceIn(slot))
+    const admission = experts.admit(ready, { total: placement.slots.total, held })
+    if (admission.kind !== 'give-way') return admission.kind === 'admit' ? admission.choices : []
+    for (const choice of held) this.#giveWay(choice)
+    return this.#nextChoices()
+  }
+
+  #giveWay(choice: Choice): void {
+    const { sequence } = choice
+    const content = { ...ownerOf(choice), tokens: sequence.tokens.slice(0, sequence.computed), digests: [] }
+    this.#o.placement.preempt(sequence, content)
+    this.#o.onLeft(sequence.number)
+    this.#enqueue(choice)
   }
 
   /** Split layout: moves the highest sequence into a gap that no waiting request has taken. */

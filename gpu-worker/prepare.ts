@@ -28,6 +28,7 @@ export interface PrepareOptions {
   /** null: this model cannot chat. */
   readonly template: ChatTemplate | null
   readonly capabilities: WorkerRecord['capabilities']
+  readonly experts: readonly { readonly name: string }[]
 }
 
 type TextWork = Exclude<Work, { kind: 'embedding' }>
@@ -79,7 +80,7 @@ function generateRequest(
     id: dispatch.id,
     router: dispatch.router,
     tenant: dispatch.tenant,
-    expert: dispatch.expert ?? null,
+    expert: expertOf(options, dispatch),
     priority: dispatch.priority,
     deadlineMs: dispatch.deadlineMs,
     deltaIntervalMs: dispatch.deltaIntervalMs,
@@ -91,6 +92,12 @@ function generateRequest(
     matchers: openGrammars(options, dispatch),
     digests: (answer) => digestsOf(dispatch, answer),
   }
+}
+
+function expertOf({ experts }: PrepareOptions, { expert }: Pick<Dispatch, 'expert'>): string | null {
+  if (expert === undefined || experts.some(({ name }) => name === expert)) return expert ?? null
+  const known = experts.length === 0 ? 'it has none' : `it has ${experts.map(({ name }) => name).join(', ')}`
+  throw new Failure('model-not-found', `this deployment has no expert "${expert}": ${known}`, { param: 'model' })
 }
 
 // ---------------------------------------------------------------- prompt

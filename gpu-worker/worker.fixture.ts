@@ -98,6 +98,8 @@ export interface StandOptions {
   readonly speculation?: Partial<Speculation>
   /** Beside the simulated draft, which is there where `simulated.draftTokens` is over 0. */
   readonly proposers?: readonly Proposer[]
+  readonly experts?: WorkerConfig['experts']
+  readonly expertBytesMax?: number
   readonly log?: Log
   readonly store?: MeasurementStore
   readonly readMemory?: ReadMemory
@@ -256,6 +258,8 @@ function configOf(options: StandOptions, simulated: SimulatedSettings): WorkerCo
       simulated,
     },
     kvCacheType: 'auto',
+    ...(options.experts === undefined ? {} : { experts: options.experts }),
+    ...(options.expertBytesMax === undefined ? {} : { expertBytesMax: options.expertBytesMax }),
     speculation: { controller: 'fixed', ...options.speculation },
     slo: { ttftMs: 1_000, tpotMs: 100 },
     nats: { url: 'nats://stub', user: 'worker' },

@@ -34,6 +34,7 @@ import { MemoryWatch } from './memoryWatch.ts'
 import { Placement } from './placement.ts'
 import { PrefixCache } from './prefixCache.ts'
 import { createPrepare, openTemplate } from './prepare.ts'
+import { expertTurnsOf, type ExpertTurns } from './expertTurns.ts'
 import { Reporter, type WorkerState } from './report.ts'
 import { Speculator } from './speculator.ts'
 
@@ -90,6 +91,7 @@ class AssembledWorker implements Worker {
   readonly #placement: Placement
   readonly #pace: Pace
   readonly #speculator: Speculator
+  readonly #experts: ExpertTurns | null
   readonly #jobs: Jobs
   readonly #embeddings: EmbeddingQueue
   readonly #calibration: Calibration
@@ -126,7 +128,10 @@ class AssembledWorker implements Worker {
     })
     const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
     this.#speculator = this.#createSpeculator()
-    this.#jobs = new Jobs({ ...shared, onChange, onLeft: (key) => this.#speculator.forget(key) })
+    const onLoaded = () => this.#engine.wake()
+    this.#experts = expertTurnsOf(config, { experts: runner.experts, clock, log, onLoaded })
+    const onLeft = (key: number) => this.#speculator.forget(key)
+    this.#jobs = new Jobs({ ...shared, experts: this.#experts, onChange, onLeft })
     this.#embeddings = new EmbeddingQueue({
       runner,
       clock,
@@ -223,7 +228,7 @@ class AssembledWorker implements Worker {
       costCurve: curveMessage(this.#pace.curve),
       acceptanceLength: Math.max(1, this.#pace.acceptanceLength),
       tokensPerSecond: this.#pace.tokensPerSecond(clock.now()),
-      experts: [],
+      experts: [...(this.#experts?.resident ?? [])],
     }
   }
 
@@ -288,7 +293,12 @@ class AssembledWorker implements Worker {
       jobs: this.#jobs,
       embeddings: this.#embeddings,
       outbox: this.#outbox,
-      prepare: createPrepare({ runner, template: this.#template, capabilities: this.#capabilities }),
+      prepare: createPrepare({
+        runner,
+        template: this.#template,
+        capabilities: this.#capabilities,
+        experts: config.experts,
+      }),
       isDraining: () => this.#state !== 'ready',
       // Whoever waits for the end does so through `finished`.
       onDrain: (graceMs) => void this.drain(graceMs).catch(() => undefined),

@@ -40,6 +40,9 @@ export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): Wo
     draftSha256: draftFileOf(spec)?.sha256 ?? null,
     tablePath,
     acceptancePath,
+    // `spec.experts` has no effect yet: nobody fetches adapters.
+    experts: [],
+    expertBytesMax: limits.experts.residentBytesMax,
     engine: spec.engine,
     kvCacheType: spec.compression.kvCache.type,
     speculation: spec.speculation,
