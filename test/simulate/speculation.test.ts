@@ -54,13 +54,14 @@ describe('draft lengths by goodput', () => {
 describe('a trace that changes its rate eightfold and its acceptance', () => {
   const run = (choice: TraceChoice) => runTrace({ choice, seed: 1, slowPerSecond: 0.2, phases: 6 })
 
-  test('is served better than by any fixed length or static table, and no slower', async () => {
-    const adaptive = await run('adaptive')
-    // These are the best fixed lengths; `test/bench/speculationTrace.ts` has the others.
+  test('is served as well as lengths alone can, better than by a long fixed one, and no slower', async () => {
+    const [adaptive, oracle] = [await run('adaptive'), await run('oracle')]
+    expect(adaptive.goodput / oracle.goodput).toBeGreaterThan(0.95)
+    // These are the best fixed lengths; `test/bench/speculationTrace.ts` has the others, and what twelve seeds say.
     for (const [choice, gain] of [
-      [1, 1.15],
-      [2, 1.15],
-      ['table', 1.05],
+      [1, 1],
+      [2, 1.05],
+      ['table', 0.97],
     ] as const) {
       const other = await run(choice)
       expect(adaptive.goodput / other.goodput, String(choice)).toBeGreaterThan(gain)

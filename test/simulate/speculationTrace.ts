@@ -9,11 +9,16 @@ import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { bestLength, expectedTokens } from '../../gpu-worker/core/speculation/expectedLength.ts'
 import { predictShapeMs } from '../../gpu-worker/core/speculation/shapes.ts'
 import { curveOf, curves } from './curves.ts'
+import { createOracle } from './oracleController.ts'
 import { createRandom } from './random.ts'
 import { WorkerAlone } from './workerAlone.ts'
 
-/** A fixed length, a static table from batch size to length (made for acceptance 0.7), or ours. */
-export type TraceChoice = number | 'table' | 'adaptive'
+/** A fixed length, a static table from batch size to length (made for acceptance 0.7), ours, or one that knows everything. */
+export type TraceChoice = number | 'table' | 'adaptive' | 'oracle'
+
+/** Why a request was not served well. */
+export const losses = ['given up', 'late first token', 'late tokens'] as const
+export type Loss = (typeof losses)[number]
 
 export interface TraceOptions {
   readonly choice: TraceChoice
@@ -24,13 +29,14 @@ export interface TraceOptions {
 }
 
 export interface TraceResult {
-  readonly served: readonly { readonly ttftMs: number; readonly tpotMs: number }[]
+  /** Requests that were not served well, by cause and by the phase in which they came (`busy, 0.5`). */
+  readonly lost: ReadonlyMap<string, number>
+  readonly lostBy: Readonly<Record<Loss, number>>
   /** Requests per second that met both limits. */
   readonly goodput: number
   readonly goodShare: number
   readonly tpotP99: number
   readonly ttftP99: number
-  readonly givenUp: number
   readonly tokensPerSecond: number
 }
 
@@ -53,6 +59,7 @@ interface Waiting {
 }
 
 interface Served {
+  readonly arrivedAt: number
   readonly ttftMs: number
   readonly tpotMs: number
 }
@@ -67,17 +74,19 @@ class Trace {
   readonly #options: TraceOptions
   readonly #alone: WorkerAlone
   readonly #waiting: Waiting[] = []
-  readonly #running = new Map<string, { heldMs: number }>()
+  readonly #running = new Map<string, { arrivedAt: number; heldMs: number }>()
   readonly #served: Served[] = []
   readonly #arrivals: Waiting[]
-  #givenUp = 0
+  readonly #givenUp: Waiting[] = []
+  #startedAt = 0
   #ranMs = 0
 
   constructor(options: TraceOptions) {
     this.#options = options
     const { choice, seed } = options
     const isFixed = choice !== 'adaptive'
-    const length = choice === 'table' || choice === 'adaptive' ? 8 : choice
+    const length = typeof choice === 'number' ? choice : 8
+    const acceptance = () => acceptanceAt(this.#alone.clock.now() - this.#startedAt)
     this.#alone = new WorkerAlone({
       slots,
       curve,
@@ -88,6 +97,9 @@ class Trace {
         controller: isFixed ? 'fixed' : 'goodput',
       },
       ...(choice === 'table' ? { wrapProposer: byTable } : {}),
+      ...(choice === 'oracle'
+        ? { createController: (_, costs) => createOracle({ ...costs, acceptance, draftStepShare }) }
+        : {}),
       onEnded: ({ id, usage }) => this.#ended(id, usage),
     })
     this.#arrivals = arrivalsOf(options)
@@ -96,6 +108,7 @@ class Trace {
   async run(): Promise<void> {
     const { clock } = this.#alone
     const startedAt = clock.now()
+    this.#startedAt = startedAt
     for (const arrival of this.#arrivals)
       clock.after(arrival.arrivedAt, () => {
         this.#waiting.push({ ...arrival, arrivedAt: clock.now() })
@@ -109,17 +122,35 @@ class Trace {
   }
 
   result(): TraceResult {
-    const good = this.#served.filter(({ ttftMs, tpotMs }) => ttftMs <= slo.ttftMs && tpotMs <= slo.tpotMs).length
+    const lost = this.#lost()
+    const good = this.#arrivals.length - lost.length
     const seconds = (this.#options.phases * phaseMs) / 1_000
+    const count = (list: readonly { loss: Loss }[], cause: Loss) => list.filter(({ loss }) => loss === cause).length
     return {
-      served: this.#served,
+      lost: new Map([...Map.groupBy(lost, ({ phase }) => phase)].map(([phase, list]) => [phase, list.length])),
+      lostBy: {
+        'given up': count(lost, 'given up'),
+        'late first token': count(lost, 'late first token'),
+        'late tokens': count(lost, 'late tokens'),
+      },
       goodput: good / seconds,
       goodShare: good / this.#arrivals.length,
       tpotP99: p99(this.#served.map(({ tpotMs }) => tpotMs)),
       ttftP99: p99(this.#served.map(({ ttftMs }) => ttftMs)),
-      givenUp: this.#givenUp,
       tokensPerSecond: (1_000 * this.#alone.gained) / this.#ranMs,
     }
+  }
+
+  #lost(): { phase: string; loss: Loss }[] {
+    const phaseOf = (arrivedAt: number) => phaseAt(arrivedAt - this.#startedAt)
+    const late = this.#served.flatMap(({ arrivedAt, ttftMs, tpotMs }) => {
+      const loss = tpotMs > slo.tpotMs ? 'late tokens' : ttftMs > slo.ttftMs ? 'late first token' : null
+      return loss === null ? [] : [{ phase: phaseOf(arrivedAt), loss } as const]
+    })
+    return [
+      ...late,
+      ...this.#givenUp.map(({ arrivedAt }) => ({ phase: phaseOf(arrivedAt), loss: 'given up' as const })),
+    ]
   }
 
   #pump(): void {
@@ -128,21 +159,35 @@ class Trace {
       const next = this.#waiting.shift()
       if (next === undefined) return
       const heldMs = now - next.arrivedAt
-      if (heldMs > slo.ttftMs) this.#givenUp += 1
-      else this.#running.set(this.#alone.send({ promptTokens, tokens: next.tokens }), { heldMs })
+      if (heldMs > slo.ttftMs) this.#givenUp.push(next)
+      else {
+        const id = this.#alone.send({ promptTokens, tokens: next.tokens })
+        this.#running.set(id, { arrivedAt: next.arrivedAt, heldMs })
+      }
     }
   }
 
   #ended(id: string, usage: Usage): void {
-    const heldMs = this.#running.get(id)?.heldMs ?? 0
+    const { heldMs, arrivedAt } = this.#running.get(id) ?? { heldMs: 0, arrivedAt: 0 }
     this.#running.delete(id)
     const { waitMs, promptMs, generationMs, completionTokens } = usage
     this.#served.push({
+      arrivedAt,
       ttftMs: heldMs + waitMs + promptMs,
       tpotMs: generationMs / Math.max(1, completionTokens - 1),
     })
     this.#pump()
   }
+}
+
+function acceptanceAt(ms: number): number {
+  let left = ms % acceptancePhases.reduce((sum, { forMs }) => sum + forMs, 0)
+  return acceptancePhases.find(({ forMs }) => (left -= forMs) < 0)?.acceptance ?? 0
+}
+
+/** Load and acceptance, as in `busy, 0.5`. */
+function phaseAt(ms: number): string {
+  return `${Math.floor(ms / phaseMs) % 2 === 0 ? 'calm' : 'busy'}, ${acceptanceAt(ms)}`
 }
 
 function arrivalsOf({ seed, slowPerSecond, phases }: TraceOptions): Waiting[] {

@@ -18,7 +18,7 @@ import { noMeasurements } from '../../gpu-worker/measurementStore.ts'
 import type { BatchSpan } from '../../gpu-worker/modelRunner.ts'
 import { createSimulatedProposer } from '../../gpu-worker/simulated/proposer.ts'
 import { createSimulatedRunner } from '../../gpu-worker/simulated/simulatedRunner.ts'
-import { createWorker, type Worker } from '../../gpu-worker/worker.ts'
+import { createWorker, type Worker, type WorkerOptions } from '../../gpu-worker/worker.ts'
 import { createFakeClock, type FakeClock } from './fakeClock.ts'
 import { workerMetricsShared } from './sharedMetrics.ts'
 
@@ -29,6 +29,8 @@ export interface WorkerAloneOptions {
   readonly curve: CostCurveMessage
   readonly simulated?: Partial<SimulatedSettings>
   readonly speculation: Partial<Speculation>
+  /** In place of the one that `speculation` names. */
+  readonly createController?: WorkerOptions['createController']
   /** Around the simulated draft: what a controller of another make would let through. */
   readonly wrapProposer?: (proposer: Proposer) => Proposer
   readonly onEnded?: (ended: Ended) => void
@@ -75,6 +77,7 @@ export class WorkerAlone {
       log: silentLog,
       metrics: workerMetricsShared(),
       config,
+      ...(options.createController === undefined ? {} : { createController: options.createController }),
       hardware: { pid: 1, cpus: 1, metricsUrl: 'http://fake' },
       curveStore: {
         ...noMeasurements,
