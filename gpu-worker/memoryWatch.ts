@@ -19,7 +19,7 @@ export interface MemoryWatchOptions {
   readonly log: Log
   readonly meter: Pick<Meter, 'memoryAvailable'>
   readonly speculator: Pick<Speculator, 'has' | 'giveUp'>
-  readonly info: RunnerInfo
+  readonly info: Pick<RunnerInfo, 'simulated' | 'backend'>
   readonly read: ReadMemory
 }
 

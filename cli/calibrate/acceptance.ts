@@ -34,7 +34,7 @@ import { parseFlags } from '../flags.ts'
 import { obtainModel } from '../models.ts'
 import { table } from '../terminal.ts'
 import { withCacheDir } from '../up.ts'
-import { openRunner, pairOf, parseNumber, type Range } from './calibrationFlags.ts'
+import { openRunner, pairOf, parseNumber, type Range, seedPromptTokensMax } from './calibrationFlags.ts'
 
 const options = {
   model: { type: 'string' },
@@ -82,14 +82,17 @@ export async function calibrateAcceptance(args: readonly string[], given: Contex
   const replay = { target, draft, texts, options: settings.replay, context }
   const best = learnAcceptance(await replayed(replay, 'best'), settings.learning)
   const draws = await replayed({ ...replay, texts: texts.filter(({ sampling }) => isDrawnFor(sampling)) }, 'drawn')
-  const drawn = draws.length === 0 ? null : learnAcceptance(draws, settings.learning)
+  const drawn = learnAcceptance(draws, settings.learning)
+  if (best === null)
+    throw new Failure('invalid-configuration', `${texts.length} answered requests are too few to learn from; give more`)
   const { rejectionWeight } = settings.learning
   const sha256s = { target: pair.target.sha256, draft: pair.draft.sha256 }
   const content = await saveAcceptanceHeads(flags.out, { pair: sha256s, rejectionWeight, heads: { best, drawn } })
   context.terminal.line('likeliest tokens, for greedy requests and those with a seed')
   for (const line of reportOf(best)) context.terminal.line(line)
   context.terminal.line('drawn tokens, for requests without a seed')
-  for (const line of drawn === null ? ['no request is warm enough'] : reportOf(drawn)) context.terminal.line(line)
+  for (const line of drawn === null ? ['too few requests are warm enough'] : reportOf(drawn))
+    context.terminal.line(line)
   // What a resource names the file by.
   const file = {
     source: `file://${resolve(flags.out)}`,
@@ -114,15 +117,19 @@ interface Settings {
 function settingsOf(flags: Flags): Settings {
   const number = (name: keyof typeof options, range: Range) => parseNumber(name, flags[name], range)
   const seed = number('seed', { least: 0, most: 2 ** 32 - 1 })
+  const answer = number('answer-tokens', { least: 3, most: 4_096 })
+  const draft = number('draft-tokens', { least: 1, most: 64 })
+  const context = number('context-tokens', { least: 64, most: 1_048_576 })
   return {
     requests: number('requests', { least: 2, most: 100_000 }),
     streams: number('streams', { least: 1, most: 256 }),
     threads: flags.threads === undefined ? availableParallelism() : number('threads', { least: 1, most: 512 }),
-    contextTokensMax: number('context-tokens', { least: 64, most: 1_048_576 }),
+    // Everyday prompts are short, and what is not needed is memory of each stream.
+    contextTokensMax: flags.traffic === undefined ? answer + seedPromptTokensMax + draft : context,
     temperature: flags.temperature === undefined ? null : number('temperature', { least: 0, most: 2, fraction: true }),
-    writing: { tokensMax: number('answer-tokens', { least: 3, most: 4_096 }), seed },
+    writing: { tokensMax: answer, seed },
     replay: {
-      lengthMax: number('draft-tokens', { least: 1, most: 64 }),
+      lengthMax: draft,
       draftEvery: number('draft-every', { least: 1, most: 4_096 }),
     },
     learning: {

@@ -3,7 +3,6 @@
  *
  * Requests are split and not examples: tokens of one text are alike, so a head would be examined on what it has learned by heart.
  */
-import { Failure } from '#contracts/failure.ts'
 import type { LearnedHead } from '../acceptanceHeadFile.ts'
 import { uniform } from '../core/sampling/noise.ts'
 import {
@@ -24,11 +23,11 @@ export interface LearningOptions {
   readonly seed: number
 }
 
-/** `requests`: the examples of each. Throws a Failure where there are too few to learn from and to examine with. */
+/** `requests`: the examples of each. null: there are too few to learn from and to examine with. */
 export function learnAcceptance(
   requests: readonly (readonly HeadExample[])[],
   { rejectionWeight, heldOutShare, seed }: LearningOptions,
-): LearnedHead {
+): LearnedHead | null {
   const useful = requests.filter((examples) => examples.length > 0)
   // Which are kept back does not depend on the order in which they were asked: logs have one.
   const shuffled = useful
@@ -37,11 +36,7 @@ export function learnAcceptance(
     .map(({ examples }) => examples)
   const heldOut = shuffled.slice(0, Math.ceil(heldOutShare * shuffled.length))
   const trained = shuffled.slice(heldOut.length)
-  if (heldOut.length === 0 || trained.length === 0)
-    throw new Failure(
-      'invalid-configuration',
-      `${useful.length} requests with an answer are too few to learn from and to examine with; give more`,
-    )
+  if (heldOut.length === 0 || trained.length === 0) return null
   const head = trainHead(trained.flat(), { rejectionWeight })
   return {
     weights: [...head.weights],

@@ -3,7 +3,7 @@
  * heads were trained on, a draft that does not fit is left out with what is missing, and one that is closed in the middle of answers
  * changes none of them.
  */
-import { mkdtemp, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,7 +12,8 @@ import { samplingDefaults } from '#contracts/sampling.ts'
 import { WorkerConfig } from '#contracts/workerConfig.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
-import { saveAcceptanceHeads } from '../../gpu-worker/acceptanceHeadFile.ts'
+import { calibrate } from '../../cli/calibrate.ts'
+import { loadAcceptanceHeads, saveAcceptanceHeads } from '../../gpu-worker/acceptanceHeadFile.ts'
 import { learnAcceptance } from '../../gpu-worker/calibration/learnAcceptance.ts'
 import { DraftReplay } from '../../gpu-worker/calibration/replayDraft.ts'
 import type { HeadExample } from '../../gpu-worker/core/speculation/stopping/acceptanceHead.ts'
@@ -71,7 +72,11 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
     test('by the same figures that it was trained on', { timeout: longMs }, async () => {
       const seen: DraftToken[] = []
       const plain = confidenceRule()
-      const rule: StopRule = { ...plain, next: (state, token) => (seen.push(token), plain.next(state, token)) }
+      const rule: StopRule = {
+        ...plain,
+        next: (state, token) => (seen.push(token), plain.next(state, token)),
+        shouldStop: ({ length }) => length >= 2,
+      }
       const options = { path: draftPath, target, backend: 'auto', host: process, log: silentLog, rule } as const
       const opened = await openDraft(options)
       if (opened.kind !== 'opened') throw new Error(opened.fault)
@@ -83,6 +88,10 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
         expect(trained.length).toBe(seen.length)
         for (const [depth, token] of seen.entries()) expectAlike(token, trained[depth]?.token)
       }
+      // Where the rule ends a draft, nothing more is computed.
+      seen.length = 0
+      await opened.proposer.propose([{ key: 2, tokens: prompt(), tokensMax: 4, depthMax: 4, stopsEarly: true }])
+      expect(seen).toHaveLength(2)
       opened.proposer.close?.()
     })
 
@@ -90,8 +99,8 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
       const path = join(await mkdtemp(join(tmpdir(), 'acceptance-')), 'pair.acceptance')
       const half = Math.floor(ofText.length / 2)
       const learning = { rejectionWeight: 1, heldOutShare: 0.5, seed: 1 }
-      const best = learnAcceptance([ofText.slice(0, half), ofText.slice(half)], learning)
-      const learned = { rejectionWeight: 1, heads: { best, drawn: null } }
+      const head = learnAcceptance([ofText.slice(0, half), ofText.slice(half)], learning)
+      const learned = { rejectionWeight: 1, heads: { best: head, drawn: null } }
       const request = { key: 1, tokens: prompt(), tokensMax: 3, depthMax: 3 }
       const confidence = async (acceptancePath?: string) => {
         const { proposers, unusable } = await proposersOf(acceptancePath === undefined ? {} : { acceptancePath })
@@ -111,6 +120,28 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
       expect(other.said).toEqual(own)
       expect(other.unusable).toMatchObject([{ proposer: 'acceptance head', reason: 'AcceptanceUnusable' }])
     })
+  })
+
+  test('is judged by what the command has learned', { timeout: longMs }, async () => {
+    const out = join(await mkdtemp(join(tmpdir(), 'acceptance-')), 'pair.acceptance')
+    const lines: string[] = []
+    const terminal = { line: (text: string) => void lines.push(text), progress() {}, error() {} }
+    const never = new AbortController().signal
+    const context = {
+      config: { root: '.', cacheDir: 'nowhere', searchPath: [], environment: {} },
+      clock: systemClock,
+      random: () => 0,
+      terminal,
+      interrupts: { first: never, second: never, outliveStarter() {} },
+    }
+    const models = ['--model', model.kind === 'missing' ? '' : model.path, '--draft', draftPath, '--out', out]
+    const short = ['--requests', '2', '--answer-tokens', '3', '--draft-tokens', '2']
+    const little = [...short, '--draft-every', '2', '--streams', '2', '--threads', '1']
+    expect(await calibrate(['acceptance', ...models, ...little], context)).toBe(0)
+    const file = JSON.parse(await readFile(out, 'utf8')) as { pair: { target: string; draft: string } }
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ source: `file://${out}` })
+    const heads = await loadAcceptanceHeads(out, file.pair)
+    expect([heads.best, heads.drawn].map((head) => head?.weights.every(Number.isFinite))).toEqual([true, true])
   })
 
   describe('is left out, and the worker goes on', () => {
