@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { type Cluster, waitFor } from './kit/cluster.ts'
-import { imageNames } from './kit/imageSet.ts'
+import { imageNames, webImage } from './kit/imageSet.ts'
 import { differences, type MachineState, machineState } from './kit/machineState.ts'
 import { describeOwnCluster } from './kit/sharedCluster.ts'
 
@@ -44,6 +44,8 @@ beforeAll(async () => {
 })
 
 describeOwnCluster('a cluster', { extent: 'all' }, (cluster) => {
+  beforeAll(() => cluster().loadImages([webImage()]))
+
   test('runs a pod that the host reaches by its address and by its service, and that finds names', async () => {
     const address = await runPod(cluster(), 'kit')
     expect(await read(`http://${address}:8080/`)).toBe('one\n')

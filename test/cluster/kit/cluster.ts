@@ -124,11 +124,28 @@ export async function bringUp(folder: string, options: UpOptions): Promise<Clust
   const addresses = addressesOf(slotOf(folder))
   const [box] = await Promise.all([Box.create(addresses), makeCertificates(addresses)])
   const cluster = new Cluster(box)
+  await together(
+    startControlPlane(cluster, box, options),
+    options.extent === 'all' ? startContainers(box) : Promise.resolve(),
+  )
+  if (options.extent === 'all') await startAll(cluster, box)
+  return cluster
+}
+
+/** One does not need the other, and both wait much of their time. Resolves or throws when both have ended: nothing starts later. */
+async function together(...parts: readonly Promise<void>[]): Promise<void> {
+  for (const ended of await Promise.allSettled(parts)) if (ended.status === 'rejected') throw ended.reason
+}
+
+async function startControlPlane(cluster: Cluster, box: Box, options: UpOptions): Promise<void> {
   await startApi(box, options)
   await define(cluster, options.definitions ?? [])
   if (options.extent !== 'api') await startControllers(box, options)
-  if (options.extent === 'all') await startAll(cluster, box)
-  return cluster
+}
+
+async function startContainers(box: Box): Promise<void> {
+  await startContainerd(box)
+  await importImages(box, infrastructureImages())
 }
 
 async function define(cluster: Cluster, files: readonly string[]): Promise<void> {
@@ -143,8 +160,6 @@ const Node = z.object({
 })
 
 async function startAll(cluster: Cluster, box: Box): Promise<void> {
-  await startContainerd(box)
-  await importImages(box, infrastructureImages())
   await startNode(box)
   const { nodeName } = cluster.addresses
   await waitFor(

@@ -39,8 +39,12 @@ export function infrastructureImages(): Image[] {
   return [
     { name: 'localhost/pause:1', layers: [program('pause')], entrypoint: ['/pause'], user: nonRoot },
     { name: 'localhost/coredns:1', layers: [program('coredns')], entrypoint: ['/coredns'] },
-    { name: imageNames.web, layers: [nodeLayer(), webLayer()], entrypoint: ['node', '/web.ts'], user: nonRoot },
   ]
+}
+
+/** A pod that answers, for tests of the cluster itself. */
+export function webImage(): Image {
+  return { name: imageNames.web, layers: [nodeLayer(), webLayer()], entrypoint: ['node', '/web.ts'], user: nonRoot }
 }
 
 /** Paceline's parts and NATS. */
