@@ -12,14 +12,15 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Failure } from '#contracts/failure.ts'
-import type { ModelFile } from '#contracts/resources/modelDeployment.ts'
+import type { ModelDeploymentSpec, ModelFile } from '#contracts/resources/modelDeployment.ts'
 import { type Sampling, samplingDefaults } from '#contracts/sampling.ts'
 import { type LearnedHead, saveAcceptanceHeads } from '../../gpu-worker/acceptanceHeadFile.ts'
-import { learnAcceptance } from '../../gpu-worker/calibration/learnAcceptance.ts'
+import { learnAcceptance, type LearningOptions } from '../../gpu-worker/calibration/learnAcceptance.ts'
 import { DraftReplay, type Picking, type ReplayOptions } from '../../gpu-worker/calibration/replayDraft.ts'
 import { seedPrompts } from '../../gpu-worker/calibration/seedPrompts.ts'
 import { readTraffic } from '../../gpu-worker/calibration/traffic.ts'
 import {
+  whatIsSaid,
   type WritingRequest,
   writeTexts,
   type WritingOptions,
@@ -77,22 +78,14 @@ export async function calibrateAcceptance(args: readonly string[], given: Contex
     traffic === undefined
       ? seedPrompts(settings.requests, settings.learning.seed)
       : await readTraffic(resolve(traffic), settings.requests)
-  const temperature = settings.temperature ?? pair.temperature
-  const texts = await written(target, requests, { ...settings.writing, temperature }, context)
-  const replay = { target, draft, texts, options: settings.replay, context }
-  const best = learnAcceptance(await replayed(replay, 'best'), settings.learning)
-  const draws = await replayed({ ...replay, texts: texts.filter(({ sampling }) => isDrawnFor(sampling)) }, 'drawn')
-  const drawn = learnAcceptance(draws, settings.learning)
-  if (best === null)
-    throw new Failure('invalid-configuration', `${texts.length} answered requests are too few to learn from; give more`)
+  const temperature = settings.temperature ?? pair.sampling.temperature ?? samplingDefaults.temperature
+  const writing = { ...settings.writing, temperature, defaults: pair.sampling }
+  const texts = await written(target, requests, writing, context)
+  const heads = await learned({ target, draft, texts, options: settings.replay, context }, settings.learning)
   const { rejectionWeight } = settings.learning
   const sha256s = { target: pair.target.sha256, draft: pair.draft.sha256 }
-  const content = await saveAcceptanceHeads(flags.out, { pair: sha256s, rejectionWeight, heads: { best, drawn } })
-  context.terminal.line('likeliest tokens, for greedy requests and those with a seed')
-  for (const line of reportOf(best)) context.terminal.line(line)
-  context.terminal.line('drawn tokens, for requests without a seed')
-  for (const line of drawn === null ? ['too few requests are warm enough'] : reportOf(drawn))
-    context.terminal.line(line)
+  const content = await saveAcceptanceHeads(flags.out, { pair: sha256s, rejectionWeight, heads })
+  for (const line of reportOf(heads)) context.terminal.line(line)
   // What a resource names the file by.
   const file = {
     source: `file://${resolve(flags.out)}`,
@@ -111,7 +104,7 @@ interface Settings {
   readonly temperature: number | null
   readonly writing: { readonly tokensMax: number; readonly seed: number }
   readonly replay: ReplayOptions
-  readonly learning: { readonly rejectionWeight: number; readonly heldOutShare: number; readonly seed: number }
+  readonly learning: LearningOptions
 }
 
 function settingsOf(flags: Flags): Settings {
@@ -143,7 +136,8 @@ function settingsOf(flags: Flags): Settings {
 interface PairFiles {
   readonly target: OwnFile
   readonly draft: OwnFile
-  readonly temperature: number
+  /** What its requests get that do not say it. */
+  readonly sampling: NonNullable<WritingRequest['sampling']>
 }
 
 interface OwnFile {
@@ -156,13 +150,12 @@ async function pairFiles(flags: Flags, context: Context): Promise<PairFiles> {
   if ((model === undefined) !== (draft === undefined))
     throw new Failure('invalid-configuration', 'calibrate acceptance: name both --model and --draft, or neither')
   if (model !== undefined && draft !== undefined)
-    return { target: await hashed(model), draft: await hashed(draft), temperature: samplingDefaults.temperature }
+    return { target: await hashed(model), draft: await hashed(draft), sampling: {} }
   const { spec } = await pairOf('calibrate acceptance', flags, context)
   if (spec.draft === undefined)
     throw new Failure('invalid-configuration', 'calibrate acceptance: this pair has no draft; add spec.draft first')
   const obtained = async (file: ModelFile) => ({ path: await obtainModel(file, context), sha256: file.sha256 })
-  const temperature = spec.sampling.temperature ?? samplingDefaults.temperature
-  return { target: await obtained(spec.target), draft: await obtained(spec.draft), temperature }
+  return { target: await obtained(spec.target), draft: await obtained(spec.draft), sampling: saidOf(spec.sampling) }
 }
 
 async function hashed(given: string): Promise<OwnFile> {
@@ -195,6 +188,11 @@ async function written(
   return texts.sort((a, b) => a.number - b.number)
 }
 
+/** Of what can be processed into a law; penalties are not. */
+function saidOf({ temperature, topP, topK, minP }: ModelDeploymentSpec['sampling']): PairFiles['sampling'] {
+  return whatIsSaid({ temperature, topP, topK, minP })
+}
+
 interface Replay {
   readonly target: ModelRunner
   readonly draft: ModelRunner
@@ -218,10 +216,34 @@ async function replayed({ target, draft, texts, options: replay, context }: Repl
   return examples
 }
 
+interface Learned {
+  readonly best: LearnedHead
+  /** null: too few requests are drawn for. */
+  readonly drawn: LearnedHead | null
+}
+
+async function learned(replay: Replay, learning: LearningOptions): Promise<Learned> {
+  const { texts } = replay
+  const best = learnAcceptance(await replayed(replay, 'best'), learning)
+  if (best === null)
+    throw new Failure('invalid-configuration', `${texts.length} answered requests are too few to learn from; give more`)
+  const warm = texts.filter(({ sampling }) => isDrawnFor(sampling))
+  return { best, drawn: learnAcceptance(await replayed({ ...replay, texts: warm }, 'drawn'), learning) }
+}
+
 /** As the worker drafts for such a request where it brings no seed. */
 const isDrawnFor = (sampling: Sampling) => drawingFor({ ...sampling, seedDrawn: true }, { hasGrammar: false }) !== null
 
-function reportOf({ heldOut, trained }: LearnedHead): string[] {
+function reportOf({ best, drawn }: Learned): string[] {
+  return [
+    'likeliest tokens, for greedy requests and those with a seed',
+    ...linesOf(best),
+    'drawn tokens, for requests without a seed',
+    ...(drawn === null ? ['too few requests are warm enough'] : linesOf(drawn)),
+  ]
+}
+
+function linesOf({ heldOut, trained }: LearnedHead): string[] {
   const share = (value: number) => value.toFixed(3)
   const rows = heldOut.calibration.map(({ from, to, examples, predicted, cameTrue }) => [
     `${from.toFixed(1)} to ${to.toFixed(1)}`,

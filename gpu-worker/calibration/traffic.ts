@@ -8,7 +8,7 @@ import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import { ChatMessage } from '#contracts/messages.ts'
 import { Sampling } from '#contracts/sampling.ts'
-import type { WritingRequest } from './writeTexts.ts'
+import { whatIsSaid, type WritingRequest } from './writeTexts.ts'
 
 const { role, name } = ChatMessage.shape
 const TextPart = z.object({ type: z.literal('text'), text: z.string() })
@@ -68,6 +68,5 @@ function samplingOf({
   top_k,
   min_p,
 }: z.infer<typeof Line>): NonNullable<WritingRequest['sampling']> {
-  const said = { temperature, topP: top_p, topK: top_k, minP: min_p }
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => typeof value === 'number'))
+  return whatIsSaid({ temperature, topP: top_p, topK: top_k, minP: min_p })
 }

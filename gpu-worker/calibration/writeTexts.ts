@@ -20,6 +20,8 @@ export interface WritingOptions {
   readonly tokensMax: number
   readonly temperature: number
   readonly seed: number
+  /** What else a request gets that does not say it. */
+  readonly defaults?: NonNullable<WritingRequest['sampling']>
   /** Told of a prompt that leaves no room for an answer, which is then left out; absent: it is a failure. */
   readonly onTooLong?: (number: number) => void
 }
@@ -29,6 +31,16 @@ export interface WritingRequest {
   readonly messages: readonly ChatMessage[]
   readonly sampling?: Partial<Pick<Sampling, 'temperature' | 'topP' | 'topK' | 'minP'>>
   readonly tokensMax?: number
+}
+
+type Said = Record<'temperature' | 'topP' | 'topK' | 'minP', number | null | undefined>
+
+/** Without what was left open. */
+export function whatIsSaid(settings: Said): NonNullable<WritingRequest['sampling']> {
+  const said = Object.entries(settings).flatMap(([name, value]) =>
+    typeof value === 'number' ? [[name, value] as const] : [],
+  )
+  return Object.fromEntries(said)
 }
 
 export interface Written {
@@ -118,8 +130,8 @@ function begin(
   runner: ModelRunner,
   options: WritingOptions & { readonly prompt: number[]; readonly number: number; readonly request: WritingRequest },
 ): Omit<Writing, 'slot'> {
-  const { prompt, number, temperature, seed, request } = options
-  const sampling = { ...samplingDefaults, temperature, ...request.sampling, seed: (seed + number) >>> 0 }
+  const { prompt, number, temperature, defaults, seed, request } = options
+  const sampling = { ...samplingDefaults, ...defaults, temperature, ...request.sampling, seed: (seed + number) >>> 0 }
   const tokensMax = Math.min(options.tokensMax, request.tokensMax ?? options.tokensMax)
   const sampler = createSampler({
     sampling,

@@ -11,7 +11,7 @@ import type { Log } from '#runtime/log.ts'
 import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
 import { confidenceRule, type StopRule } from '../core/speculation/stopping/stopRule.ts'
 import { emptyTree } from '../core/speculation/tokenTree.ts'
-import { type TokenMeanings, vocabularyFault } from '../draftVocabulary.ts'
+import { meaningsOf, vocabularyFault } from '../draftVocabulary.ts'
 import type { BatchSpan, ModelRunner } from '../modelRunner.ts'
 import type { Proposer } from '../proposer.ts'
 import { DraftCells, type DraftPlace, keptCells } from './draftCells.ts'
@@ -84,15 +84,6 @@ export async function openDraft(options: DraftOptions): Promise<OpenedDraft> {
   } catch (error) {
     model[Symbol.dispose]()
     throw error
-  }
-}
-
-function meaningsOf(target: ModelRunner): TokenMeanings {
-  return {
-    vocabularySize: target.info.vocabularySize,
-    beginToken: target.info.beginToken,
-    endOfGeneration: target.endOfGenerationTokens(),
-    spell: (token) => target.specialText(token),
   }
 }
 
