@@ -199,6 +199,13 @@ export const ModelDeploymentSpec = ruled(specFields, [
     holds: ({ engine, compression }) => !engine.reproducible || compression.kvCache.type !== 'f16',
   },
   {
+    cel: "!self.engine.reproducible || self.engine.kvLayout == 'split'",
+    message:
+      'engine.reproducible excludes the unified layout (results depend on which cells others left); use split or switch reproducible off',
+    path: ['engine', 'kvLayout'],
+    holds: ({ engine }) => !engine.reproducible || engine.kvLayout === 'split',
+  },
+  {
     cel: "!self.engine.reproducible || self.compression.kvCache.cold == 'raw'",
     message: 'engine.reproducible excludes gear (it is not exact); use raw or switch reproducible off',
     path: ['compression', 'kvCache', 'cold'],
