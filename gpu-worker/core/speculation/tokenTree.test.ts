@@ -12,7 +12,7 @@ import {
   root,
   type TokenTree,
 } from './tokenTree.ts'
-import { assignSequences, commitOf, leavesOf, nodesWithin } from './treeSequences.ts'
+import { assignSequences, commitOf, leavesOf, nodesWithin, spareIdsFor } from './treeSequences.ts'
 
 const someTree: fc.Arbitrary<TokenTree> = fc
   .array(fc.record({ token: fc.nat(3), up: fc.nat(30) }), { maxLength: 14 })
@@ -115,6 +115,10 @@ describe('any tree', () => {
       }),
     )
   })
+})
+
+test('there are spare ids for a few branches of every slot, as far as the engine can tell sequences apart', () => {
+  expect([1, 8, 64, 250, 256].map(spareIdsFor)).toEqual([15, 32, 192, 6, 0])
 })
 
 test('more paths than sequence ids are refused', () => {
