@@ -55,13 +55,11 @@ const report = new Report(
   name,
   'Drafting: speculation on real text, ours on auto against the best setting of llama-server',
 )
-const measured: TaskResult[] = []
-for (const threads of options.text('threads', '1,2').split(',').map(Number)) await measureThreads(threads)
-
 const isPart = (options.only !== null || options.text('threads', '') !== '') && !options.quick
 const keyOf = ({ task, threads }: TaskResult) => `${task} ${threads}`
-const results = isPart ? joinParts(earlierList(name, 'tasks', TaskResult), measured, keyOf) : measured
-report.add('tasks', results)
+let results = isPart ? earlierList(name, 'tasks', TaskResult) : []
+for (const threads of options.text('threads', '1,2').split(',').map(Number)) await measureThreads(threads)
+
 tellTasks(report, results)
 for (const result of results) requireTask(report, result)
 process.exit(report.finish({ quick: options.quick }))
@@ -182,7 +180,9 @@ async function run(
 }
 
 function tell(result: TaskResult, rounds: Rounds): void {
-  measured.push(result)
+  results = joinParts(results, [result], keyOf)
+  report.add('tasks', results)
+  report.save({ quick: options.quick })
   const off = rounds.get(ours.off) ?? []
   report.table(
     `${result.task}, ${result.threads} compute thread${result.threads === 1 ? '' : 's'}, all rounds`,

@@ -11,7 +11,8 @@
  *   PACELINE_TEST_MODEL=model.gguf node test/bench/speculationCells.ts [--streams 1,16] [--acceptance 0.5,0.9] [--costs free,0.02]
  *     [--lengths 0,1,2,3,4,6,8] [--rounds 6] [--ms 600] [--reproducible] [--quick]
  *
- * A part (with --streams, --acceptance or --costs) is joined to what earlier parts left; a whole run begins anew. About half a minute a cell.
+ * A part (with --streams, --acceptance or --costs) is joined to what earlier parts left; a whole run begins anew. Each cell is kept once it is
+ * measured. About 20 s for one stream, more than a minute for 16.
  */
 import * as z from 'zod'
 import { predictStepMs } from '#algorithms/costCurve.ts'
@@ -22,7 +23,7 @@ import { measureBatchCost } from './harness/batchCost.ts'
 import { calibratedCurve } from './harness/calibratedCurve.ts'
 import { type CellKey, judge, type Over, requireCells, tellCells, textOf } from './harness/cellResults.ts'
 import { earlierList, joinParts } from './harness/earlierResults.ts'
-import { contextTokens, EngineCells, lengthMax, writeCellTexts } from './harness/engineCell.ts'
+import { contextTokens, EngineCells, lengthMax, windowTokensMax, writeCellTexts } from './harness/engineCell.ts'
 import { machine } from './harness/machine.ts'
 import { modelPath } from './harness/model.ts'
 import { readOptions } from './harness/options.ts'
@@ -79,8 +80,11 @@ const { curve, isQuiet } = await calibratedCurve(runner)
 const known = curveOf(curve)
 const stepMs = (rows: number) => predictStepMs(known, { rows, contextTokens })
 /** So long a time of plain decoding, and enough steps for a share of them to be probes. */
-const tokensOf = (streams: number) =>
-  streams * Math.max(12, Math.round(options.value('ms', options.quick ? 250 : 600) / stepMs(streams)))
+const windowMs = options.value('ms', options.quick ? 250 : 600)
+const tokensOf = (streams: number) => {
+  const steps = Math.round(((streams <= 2 ? 2 : 1) * windowMs) / stepMs(streams))
+  return streams * Math.min(windowTokensMax(streams), Math.max(12, steps))
+}
 const rowsMs = await measureBatchCost(runner, { rowsMax: 1 + lengthMax, rounds: 9, contextTokens })
 report.add('curve', curve)
 report.add('rowsMs', rowsMs)
@@ -93,12 +97,13 @@ const wanted = shares.flatMap((draftStepShare) =>
 )
 report.note(`${wanted.length} cells, about ${figure(sum(wanted.map(estimateMs)) / 60_000)} minutes`)
 const cells = new EngineCells({ runner, texts, curve, rowsMs, lengths, rounds: options.rounds, tokensOf })
-const measured: MeasuredCell[] = []
-for (const cell of wanted) measured.push(await measure(cell))
-
 const keyOf = ({ cell }: MeasuredCell) => `${cell.draftStepShare} ${cell.acceptance} ${cell.streams}`
-const results =
-  isPart && !options.quick ? joinParts(earlierList(name, 'cells', MeasuredCell), measured, keyOf) : measured
+let results = isPart && !options.quick ? earlierList(name, 'cells', MeasuredCell) : []
+for (const cell of wanted) {
+  results = joinParts(results, [await measure(cell)], keyOf)
+  report.add('cells', results)
+  report.save({ quick: options.quick })
+}
 tellCells(report, results)
 requireCells(report, results, { overBest: 0.92, overBestMean: 0.97 })
 const wall = results.map((result) => result.wall)

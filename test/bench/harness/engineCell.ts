@@ -25,8 +25,11 @@ import { question } from './prompts.ts'
 
 export const lengthMax = 8
 const promptTokens = 6
-/** Of each text: more than the fastest stream of a window takes. */
-const answerTokens = 112
+/** Few streams write longer texts: their luck needs more tokens to even out, and they are soon written. */
+const fewStreams = 2
+const answerTokensOf = (text: number) => (text < fewStreams ? 240 : 112)
+/** Of each stream in a window, so that the fastest of them does not come to the end of its text. */
+export const windowTokensMax = (streams: number): number => (streams === 1 ? 228 : streams <= fewStreams ? 96 : 44)
 /** Mean context of a stream inside its window. */
 export const contextTokens = 48
 /** A length this far behind the best of the warm-up round is not tried again. */
@@ -72,7 +75,7 @@ export async function writeCellTexts(runner: ModelRunner, count: number): Promis
     runner.tokenize(question(31 + i), { parseSpecial: false, addBegin: true }).slice(0, promptTokens),
   )
   await using stand = new EngineStand(runner, { proposers: [] })
-  const answers = await stand.ask(prompts.map((prompt) => requestOf(prompt, answerTokens)))
+  const answers = await stand.ask(prompts.map((prompt, i) => requestOf(prompt, answerTokensOf(i))))
   return prompts.map((prompt, i) => [...prompt, ...(answers[i]?.choices[0]?.tokens ?? [])])
 }
 

@@ -56,6 +56,15 @@ export class Report {
     const missed = this.#requirements.filter((requirement) => !meets(requirement))
     if (this.#requirements.length > 0)
       print(`\n${formatTable(['requirement', 'measured', 'bound', ''], this.#requirements.map(requirementRow))}`)
+    const file = this.save(options)
+    print(
+      `\nwritten: ${file}\n${this.#requirements.length - missed.length} of ${this.#requirements.length} requirements met`,
+    )
+    return missed.length === 0 ? 0 : 1
+  }
+
+  /** Writes what there is so far: a long run that is ended early has not been for nothing. Returns the file. */
+  save(options: { quick: boolean }): string {
     const file = join(resultsFolder, `${this.#name}${options.quick ? '.quick.local' : ''}.json`)
     mkdirSync(resultsFolder, { recursive: true })
     const content = {
@@ -66,10 +75,7 @@ export class Report {
       ...this.#data,
     }
     writeFileSync(file, `${JSON.stringify(content, null, 1)}\n`)
-    print(
-      `\nwritten: ${file}\n${this.#requirements.length - missed.length} of ${this.#requirements.length} requirements met`,
-    )
-    return missed.length === 0 ? 0 : 1
+    return file
   }
 }
 
