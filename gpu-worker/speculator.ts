@@ -293,7 +293,8 @@ export class Speculator {
     const drafts = new Map<number, TokenTree>()
     let rows = 0
     let forks = 0
-    for (const { key, method, tree } of proposals) {
+    // Draws come first: what is left for them must not follow from how others were cut beside them.
+    for (const { key, method, tree } of proposals.toSorted((a, b) => drawnFirst(a) - drawnFirst(b))) {
       // What was drawn is verified whole: cut by what it turned out to be, it would no longer follow its laws.
       const wanted = tree.laws === null ? (nodes.get(key) ?? 0) : tree.tokens.length
       const draft = verifiable(tree, {
@@ -334,3 +335,5 @@ export class Speculator {
     return decision
   }
 }
+
+const drawnFirst = ({ tree }: Proposal) => (tree.laws === null ? 1 : 0)

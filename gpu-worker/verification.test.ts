@@ -90,7 +90,7 @@ const samplings: Readonly<Record<string, Partial<Sampling>>> = {
   'at temperature 0.8': { temperature: 0.8 },
   'at temperature 1.3, min_p': { temperature: 1.3, minP: 0.2 },
   'with top_p': { topP: 0.7 },
-  'with top_k': { topK: 2, temperature: 0.6 },
+  'with top_k': { topK: 2, temperature: 0.9 },
   'with penalties and bias': { repetitionPenalty: 2, presencePenalty: 1, logitBias: [[1, 1.5]] },
   'without end tokens': { ignoreEos: true, temperature: 1.9 },
 }

@@ -13,10 +13,11 @@ const sequencesMax = 256
 /** Drafts of one sequence: nodes of trees beside the cells that the sequences need. */
 const nodesMax = 64
 
-type Layout = Pick<RunnerInfo, 'kvLayout' | 'slots'>
+type Layout = Pick<RunnerInfo, 'kvLayout' | 'slots' | 'forksMax'>
 
-export const sparesOf = ({ kvLayout, slots }: Layout): number =>
-  kvLayout === 'unified' ? Math.max(0, Math.min(sparesMax, sequencesMax - slots)) : 0
+/** None where the target verifies no trees. */
+export const sparesOf = ({ kvLayout, slots, forksMax }: Layout): number =>
+  kvLayout === 'unified' && forksMax > 0 ? Math.max(0, Math.min(sparesMax, sequencesMax - slots)) : 0
 
 /** Cells for the nodes of trees, so that a full context does not cost the draft. */
 export const spareCells = (layout: Layout): number => (sparesOf(layout) > 0 ? nodesMax * layout.slots : 0)

@@ -7,6 +7,7 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Usage } from '#contracts/messages.ts'
 import { greedyAcceptance, optimalWithoutReplacement } from '../../gpu-worker/core/speculation/bound.ts'
 import { grow } from '../../gpu-worker/core/speculation/builders/grow.ts'
 import { branchingShape, growShape } from '../../gpu-worker/core/speculation/builders/shape.ts'
@@ -17,8 +18,10 @@ import { planKSeq } from '../../gpu-worker/core/speculation/verifiers/kSeq.ts'
 import { recursiveRejection } from '../../gpu-worker/core/speculation/verifiers/recursiveRejection.ts'
 import { prunedDraft } from '../../gpu-worker/llama/prunedDraft.fixture.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
+import { draftingPrompts } from '../behaviour/draftingPrompts.ts'
 import { openModel } from '../behaviour/engineStand.ts'
 import { testModel } from '../behaviour/modelRunnerModel.ts'
+import { answersOf } from '../behaviour/waysOfDrafting.ts'
 import { mulberry32 } from '../simulate/random.ts'
 import { readOptions } from './harness/options.ts'
 import { question } from './harness/prompts.ts'
@@ -32,9 +35,11 @@ const draftTokensMax = 64
 
 const model = testModel()
 if (model.kind === 'missing') throw new Error(model.reason)
+const modelPath = model.path
 const size = { slots: 1, contextTokensMax: 512, reproducible: false }
 const target = await openModel(model.path, size)
-const draft = await openModel(prunedDraft(model.path, join(tmpdir(), 'paceline-test-models')), size)
+const draftPath = prunedDraft(model.path, join(tmpdir(), 'paceline-test-models'))
+const draft = await openModel(draftPath, size)
 const reader = new LawReader(target.info.vocabularySize)
 const chance = chanceFrom(mulberry32(1))
 
@@ -46,7 +51,27 @@ for (const temperature of temperatures) rows.push(await rowFor(temperature))
 report.table(`${prompts} texts of ${tokensMax} tokens`, [...header, ...severalHeader(2), ...severalHeader(3)], rows)
 await target[Symbol.asyncDispose]()
 await draft[Symbol.asyncDispose]()
+await measureWorker()
 process.exit(report.finish({ quick: options.quick }))
+
+/** Through a whole worker: what its requests get of chains of four, with a seed to keep and without. */
+async function measureWorker(): Promise<void> {
+  const runner = await openModel(modelPath, { slots: 8, contextTokensMax: 256, reproducible: true })
+  const share = async (temperature: number, seedDrawn: boolean) => {
+    const requests = draftingPrompts(8, { temperature, seedDrawn, maxTokens: options.quick ? 8 : 32, ignoreEos: true })
+    const answers = await answersOf('a draft model', requests, { runner, draftPath })
+    const sum = (of: (usage: Usage) => number) => answers.reduce((total, { usage }) => total + of(usage), 0)
+    return sum(({ acceptedTokens }) => acceptedTokens) / sum(({ draftTokens }) => draftTokens)
+  }
+  const rows: string[][] = []
+  for (const temperature of temperatures) {
+    const [seeded, free] = [await share(temperature, false), await share(temperature, true)]
+    report.add(`worker at temperature ${temperature}`, { seeded, free })
+    rows.push([String(temperature), seeded.toFixed(3), free.toFixed(3)])
+  }
+  report.table('accepted of chains of four, 8 texts', ['temperature', 'with a seed', 'without'], rows)
+  await runner[Symbol.asyncDispose]()
+}
 
 async function rowFor(temperature: number): Promise<string[]> {
   const pairs: [target: Law, draft: Law][] = []
