@@ -6,6 +6,10 @@ import type { ProposerMethod } from './proposer.ts'
 const branching: ReadonlySet<ProposerMethod> = new Set(['trigram', 'draft'])
 
 /** How long a path to ask for: shorter than all nodes means that some may be spent on branches. */
-export function depthToAsk(method: ProposerMethod, tokensMax: number, { forksMax = 0 }: StepFacts): number {
+export function depthToAsk(
+  method: ProposerMethod,
+  tokensMax: number,
+  { forksMax = 0 }: Pick<StepFacts, 'forksMax'>,
+): number {
   return forksMax > 0 && branching.has(method) ? Math.max(1, tokensMax - 1) : tokensMax
 }
