@@ -39,6 +39,7 @@ export const textsOf = (answers: readonly Answer[]): string[] =>
 export interface DraftingOptions {
   readonly proposers: readonly Proposer[]
   readonly speculation?: Partial<Speculation>
+  readonly experts?: Pick<WorkerConfig, 'experts' | 'expertBytesMax'>
   readonly clock?: Clock
   readonly readMemory?: ReadMemory
   /** What earlier lives measured; nothing unless given. */
@@ -84,7 +85,7 @@ export class EngineStand {
       proposers: { proposers: drafting.proposers, reserve: [], unusable: [] },
       log: silentLog,
       metrics: this.metrics,
-      config: configOf(runner, drafting.speculation ?? {}),
+      config: { ...configOf(runner, drafting.speculation ?? {}), ...drafting.experts },
       hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
       curveStore: drafting.curveStore ?? noMeasurements,
       ...(drafting.createController === undefined ? {} : { createController: drafting.createController }),

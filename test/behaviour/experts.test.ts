@@ -1,14 +1,16 @@
 /** The promises of a runner's experts, on the simulated one and on llama.cpp: each text is that of its expert alone, however steps take turns. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '#runtime/clock.ts'
+import { samplingDefaults } from '#contracts/sampling.ts'
 import { silentLog } from '#runtime/log.ts'
 import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
 import { writeLoraFile } from '../../gpu-worker/llama/loraFile.fixture.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import { createSimulatedRunner } from '../../gpu-worker/simulated/simulatedRunner.ts'
+import { EngineStand, textsOf } from './engineStand.ts'
 import { testModel } from './modelRunnerModel.ts'
 import { argmax, empty, greedy, sampleTokens, span } from './modelRunnerSteps.ts'
 
@@ -151,4 +153,23 @@ describe.skipIf(model.kind === 'missing')('llama.cpp', () => {
       log: silentLog,
     })
   expertSuite(open, pathOf)
+
+  test('a worker with room for one of them answers each request as its expert alone would', async () => {
+    await using runner = await open()
+    const [bytes = 0] = await Promise.all(names.map(async (name) => (await stat(pathOf(name))).size))
+    const experts = { experts: names.map((name) => ({ name, path: pathOf(name), bytes })), expertBytesMax: bytes + 1 }
+    await using worker = new EngineStand(runner, { proposers: [], experts })
+    const sampling = { ...samplingDefaults, seed: 3, temperature: 0.8, maxTokens: 6, ignoreEos: true }
+    const ask = (expert: string | undefined, prompt: string) => ({
+      work: { kind: 'completion', prompt, echo: false } as const,
+      sampling,
+      ...(expert === undefined ? {} : { expert }),
+    })
+    const requests = ['sql', undefined, 'verse', 'sql', 'verse'].map((name, i) => ask(name, `The ${i}th of them said`))
+    const together = textsOf(await worker.ask(requests))
+    const alone: string[] = []
+    for (const request of requests) alone.push(...textsOf(await worker.ask([request])))
+    expect(together).toEqual(alone)
+    expect(worker.worker.report().experts).toHaveLength(1)
+  })
 })
