@@ -79,6 +79,52 @@ describe('a change', () => {
     expect(steps[5]).toBeLessThanOrEqual(20)
     expect(steps[8]).toBeLessThanOrEqual(30)
   })
+
+  /** Settings and load of a run, to be changed while it goes on. */
+  function live(settings: { sequences: number; draftTokensMax: number }): Rounds {
+    return new Rounds({
+      controller: goodput(),
+      curve,
+      layout: 'split',
+      acceptance: () => 0.9,
+      random: createRandom(1),
+      get sequences() {
+        return settings.sequences
+      },
+      get draftTokensMax() {
+        return settings.draftTokensMax
+      },
+    })
+  }
+  const longest = (subject: Rounds) => Math.max(...subject.lengths)
+
+  test('of what may be drafted is followed at the next step where it is less, and within 20 where it is more', () => {
+    const settings = { sequences: 1, draftTokensMax: 8 }
+    const subject = live(settings)
+    subject.run(200)
+    expect(longest(subject)).toBeGreaterThanOrEqual(6)
+    for (const draftTokensMax of [2, 0]) {
+      settings.draftTokensMax = draftTokensMax
+      subject.run(1)
+      expect(longest(subject)).toBe(draftTokensMax)
+    }
+    subject.run(200)
+    settings.draftTokensMax = 8
+    subject.run(20)
+    expect(longest(subject)).toBeGreaterThanOrEqual(6)
+  })
+
+  test('of the load is followed within 20 steps', () => {
+    const settings = { sequences: 1, draftTokensMax: 8 }
+    const subject = live(settings)
+    subject.run(200)
+    settings.sequences = 16
+    subject.run(20)
+    expect(longest(subject)).toBeLessThanOrEqual(3)
+    settings.sequences = 1
+    subject.run(20)
+    expect(longest(subject)).toBeGreaterThanOrEqual(6)
+  })
 })
 
 test('each sequence is drafted for as it accepts', () => {
