@@ -171,7 +171,7 @@ function isRollback({ history }: Observed, next: RevisionHistory): boolean {
 
 async function startWorker(world: World, name: DeploymentName, action: StartAction): Promise<void> {
   const { revision, spec, image } = action.start
-  const confirm = async (file: ModelFile | null) => (file === null ? null : await world.store.confirm(file))
+  const confirm = (file: ModelFile | null) => (file === null ? Promise.resolve(null) : world.store.confirm(file))
   const paths = {
     modelPath: await confirm(modelFileOf(spec)),
     draftPath: await confirm(draftFileOf(spec)),

@@ -75,7 +75,7 @@ describe('dashboards', () => {
       workerMetrics.requestPromptTokens,
       workerMetrics.requestGenerationTokens,
     ]
-    const forFaultFinding = [routerMetrics.queueBytes, routerMetrics.duplicates]
+    const forFaultFinding = [routerMetrics.queueBytes, routerMetrics.duplicates, workerMetrics.memoryAvailable]
     expect(left.toSorted()).toEqual([...sameElsewhere, ...forFaultFinding].map(({ name }) => name).toSorted())
   })
 
