@@ -14,7 +14,7 @@ import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
 import { advance, generatedCount, loseCells } from './core/sequence.ts'
-import { emptyTree, isChain } from './core/speculation/tokenTree.ts'
+import { depthsOf, emptyTree, isChain } from './core/speculation/tokenTree.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
 import type { Choice, GenerateRequest, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -276,13 +276,14 @@ export class Engine {
     }
     advance(choice.sequence, span.count)
     if (!span.samples) return null
+    const couldBeText = draftsThatCouldBeText(span)
     const judgement = this.#verification.judge(span, (node) => runner.logits(firstRow + 1 + node))
     if (draft.tokens.length > 0) this.#keepAccepted(span, judgement)
     if (judgement.failure !== null) {
       choice.job.end = { kind: 'failed', failure: judgement.failure }
       return null
     }
-    choice.job.draftTokens += draft.tokens.length
+    choice.job.draftTokens += couldBeText
     choice.job.acceptedTokens += judgement.accepted
     this.#gained(choice, judgement.gained)
     return judgement
@@ -358,6 +359,14 @@ export class Engine {
     meter.ended(job, now)
     job[Symbol.dispose]()
   }
+}
+
+/** A sequence at its end drafts on only to keep the batch even: what lies beyond the end is not its request's to account for. */
+function draftsThatCouldBeText({ choice, draft }: Span): number {
+  const { sequence, job } = choice
+  const left = job.request.tokensMax - generatedCount(sequence)
+  if (draft.tokens.length <= left) return draft.tokens.length
+  return depthsOf(draft).filter((depth) => depth <= left).length
 }
 
 function candidateOf(choice: Choice, contextTokensMax: number): Candidate {

@@ -26,6 +26,13 @@ const kinds = {
   'two choices each': draftingPrompts(4, { ...few, temperature: 1 }).map((request) => ({ ...request, choices: 2 })),
 }
 type Kind = keyof typeof kinds
+/** So that what is compared has drafts in it. The block-dropped model is seldom right as far as four tokens ahead. */
+const acceptedMin: Readonly<Record<Way, number>> = {
+  'prompt lookup': 0.2,
+  'tri-grams': 0.2,
+  'a draft model': 0.15,
+  'mostly wrong': 0,
+}
 const every = Object.keys(kinds) as Kind[]
 
 describe.skipIf(model.kind === 'missing')('a text is the same with drafts and without', () => {
@@ -53,7 +60,7 @@ describe.skipIf(model.kind === 'missing')('a text is the same with drafts and wi
 
   test.each(ways)('%s, greedy and at temperature 0.8', { timeout: longMs }, async (way) => {
     const accepted = share(await compare(way, 'greedy'))
-    expect(accepted).toBeGreaterThan(way === 'mostly wrong' ? 0 : 0.2)
+    expect(accepted).toBeGreaterThan(acceptedMin[way])
     expect(accepted).toBeLessThan(1)
     await compare(way, 'at temperature 0.8')
   })
