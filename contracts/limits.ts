@@ -184,6 +184,26 @@ export const limits = {
     /** Labelled prompts from which one pre-gate is trained. */
     gateExamplesMax: 1_000_000,
   },
+  calibration: {
+    /** References of one step: each costs two prompts per answer that is judged. */
+    referencesMax: 32,
+    /** Of a reference's question or answer: what judges of a few thousand tokens of context can compare. */
+    textCharactersMax: 4_096,
+    /** A file of references: those of seven steps fit into a route's record, which is one message. */
+    referencesBytesMax: 56 * kib,
+    /** A calibration without its references: a few numbers. */
+    documentBytesMax: 16 * kib,
+    /** Labelled answers from which one threshold is chosen. */
+    labelsMax: 1_000_000,
+    /** A line of labelled traffic. */
+    lineBytesMax: 256 * kib,
+    /** Kept answers that a router remembers by their request's id, so that a label can be told of them … */
+    decisionsMax: 10_000,
+    /** … and for how long: who labels later labels for the next calibration. */
+    decisionsAgeMsMax: 3_600_000,
+    /** An error rate that is just what is allowed is called broken once in so many labels. */
+    falseAlarmLabels: 10_000,
+  },
   operator: {
     /** First wait after a failed reconcile or a crashed worker; doubled each time, with jitter, up to the maximum. */
     backOffMs: 500,

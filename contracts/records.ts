@@ -2,8 +2,10 @@
  * What stands in the JetStream KV buckets (`contracts/subjects.ts`): the state that routers and workers share with the operator.
  */
 import * as z from 'zod'
+import { CascadeGuarantee, CascadeReference, JudgePrior } from './calibration.ts'
 import { DeploymentName, Revision, RouteName, TenantId, WorkerId } from './ids.ts'
 import { LiveSpeculation } from './resources/modelDeployment.ts'
+import { cascadeWhenFull, earlyTokensDefault, streamingModes } from './resources/modelRoute.ts'
 import { ChosenDefaults } from './sampling.ts'
 
 /**
@@ -38,6 +40,39 @@ export const ModelRecord = z.object({
 export type ModelRecord = z.infer<typeof ModelRecord>
 
 /**
+ * Steps in the order in which they are asked. A calibration that is missing, bad or stale is in here as a guarantee that does not hold:
+ * a router then always escalates, and never has to judge a document itself.
+ */
+export const CascadePolicy = z.object({
+  kind: z.literal('cascade'),
+  steps: z
+    .array(
+      z.object({
+        deployment: DeploymentName,
+        /** When the answer is kept. Null: the last step, which keeps every answer. */
+        accept: z
+          .object({
+            judge: DeploymentName,
+            /** Empty where there are none that can be understood; the guarantee then does not hold. */
+            references: z.array(CascadeReference),
+            /** Null: nobody asked the judge. */
+            prior: JudgePrior.nullable(),
+            guarantee: CascadeGuarantee,
+          })
+          .nullable(),
+      }),
+    )
+    .min(2),
+  /** Share of requests that may escalate, over any run of them. */
+  escalationRateMax: z.number().gt(0).max(1),
+  whenFull: z.enum(cascadeWhenFull),
+  streaming: z.object({ mode: z.enum(streamingModes), tokens: z.int().positive().default(earlyTokensDefault) }),
+  /** Judge, decide and record; the answer is the last step's. */
+  shadow: z.boolean(),
+})
+export type CascadePolicy = z.infer<typeof CascadePolicy>
+
+/**
  * Bucket `routes`, key = name of the ModelRoute; written by the operator only. Here stand the routes that are carried out and own their
  * name: one that is only checked, or whose name somebody else has, is not here.
  */
@@ -54,6 +89,7 @@ export const RouteRecord = z.object({
       /** Each deployment once, in the order of the resource; at least one weight is over 0. */
       targets: z.array(z.object({ deployment: DeploymentName, weight: z.number().min(0) })).min(1),
     }),
+    CascadePolicy,
   ]),
 })
 export type RouteRecord = z.infer<typeof RouteRecord>

@@ -99,7 +99,7 @@ export const resourceKinds: readonly ResourceKind[] = [
     plural: 'modelroutes',
     shortNames: ['mroute', 'mroutes'],
     description:
-      'A model name for clients that stands for a policy over pairs. direct and weighted are carried out; cascade and risk are checked, and without effect in this version.',
+      'A model name for clients that stands for a policy over pairs. risk is checked, and without effect in this version.',
     scale: false,
     columns: [
       { name: 'Model', type: 'string', jsonPath: '.spec.name', description: 'The name that clients use.' },
@@ -118,6 +118,20 @@ export const resourceKinds: readonly ResourceKind[] = [
         type: 'string',
         jsonPath: condition('Degraded', 'reason'),
         description: 'What a person should look at.',
+        priority: 1,
+      },
+      {
+        name: 'Calibration',
+        type: 'string',
+        jsonPath: condition('CalibrationReady', 'reason'),
+        description: 'Whether a cascade may keep answers, or why not.',
+        priority: 1,
+      },
+      {
+        name: 'Threshold',
+        type: 'string',
+        jsonPath: '.status.calibrations[*].threshold',
+        description: 'The scores that answers of each step must be over.',
         priority: 1,
       },
       {

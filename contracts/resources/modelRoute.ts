@@ -1,8 +1,11 @@
 /**
  * `ModelRoute`: a model name for clients that stands for a policy over deployments.
  *
- * Exactly one strategy per route. `direct` and `weighted` are carried out by every router. `cascade` and `risk` are accepted and checked
- * in this version, and nobody carries them out: routers answer such a name with "no such model", and the route's status says so.
+ * Exactly one strategy per route. `direct`, `weighted` and `cascade` are carried out by every router. `risk` is accepted and checked in
+ * this version, and nobody carries it out: routers answer such a name with "no such model", and the route's status says so.
+ *
+ * Steps, judges and targets are ModelDeployments, never routes, so routes cannot form a circle: whoever names a route in the place of a
+ * deployment is told so in the route's status (`NotADeployment`), and a step's request goes to the deployment's own queue.
  */
 import * as z from 'zod'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
@@ -47,21 +50,60 @@ const Weighted = hinted(
   { listType: 'atomic' },
 )
 
+const ConfigMapName = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a ConfigMap')
+
 const Accept = z.strictObject({
   metaRanking: z
     .strictObject({
+      judge: Target.optional().describe(
+        'ModelDeployment that compares the answer with the references; default: the one that answered.',
+      ),
       references: z
         .strictObject({
-          configMap: z
-            .string()
-            .max(253)
-            .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a ConfigMap')
-            .describe('ConfigMap of questions with answers known to be right or wrong.'),
+          configMap: ConfigMapName.describe(
+            'ConfigMap, labelled paceline.dev/kind: calibration, whose key references.jsonl holds questions with answers known to be right or wrong.',
+          ),
         })
         .describe('What answers are compared with.'),
+      calibration: z
+        .strictObject({
+          configMap: ConfigMapName.optional().describe(
+            'ConfigMap, labelled the same, whose key cascade.json holds the calibration; default: the one of the references.',
+          ),
+        })
+        .default({})
+        .describe('What paceline calibrate cascade found; without it every answer is escalated.'),
       errorRateMax: z.number().gt(0).lt(1).describe('Share of kept answers that may be wrong.'),
+      confidence: z
+        .number()
+        .min(0.5)
+        .lt(1)
+        .default(0.9)
+        .describe('How sure that must be, over the labels from which the threshold was chosen.'),
     })
     .describe('Keep the answer where it ranks above references that are known to be wrong.'),
+})
+
+export const cascadeWhenFull = ['answer', 'wait', 'refuse'] as const
+export const streamingModes = ['buffer', 'early'] as const
+export const earlyTokensDefault = 32
+
+const Streaming = z.strictObject({
+  mode: z
+    .enum(streamingModes)
+    .default('buffer')
+    .describe(
+      'buffer: judge the whole answer, then stream it. early: judge its first tokens, then go on streaming it or switch before anything was sent.',
+    ),
+  tokens: z
+    .int()
+    .min(4)
+    .max(512)
+    .default(earlyTokensDefault)
+    .describe('After how many tokens early judges; the calibration must have been made for as many.'),
 })
 
 const Cascade = ruled(
@@ -76,6 +118,25 @@ const Cascade = ruled(
       .min(2)
       .max(8)
       .describe('Tried in order, the smallest first.'),
+    escalationRateMax: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(1)
+      .describe('Share of requests that may go on to the next step, over any run of them.'),
+    whenFull: z
+      .enum(cascadeWhenFull)
+      .default('wait')
+      .describe(
+        'Where the next step cannot answer in time or the budget is spent. answer: give the answer that was not good enough. wait: be late, and refuse what no waiting helps. refuse: refuse.',
+      ),
+    streaming: Streaming.default({ mode: 'buffer', tokens: earlyTokensDefault }).describe(
+      'When an answer is judged that the client reads as it is written.',
+    ),
+    shadow: z
+      .boolean()
+      .default(false)
+      .describe('Judge, decide and record, and answer with the last step as if the others were not there.'),
   }),
   [
     {
@@ -139,9 +200,7 @@ export const ModelRouteSpec = ruled(
     }),
     direct: Direct.optional().describe('Another name for one deployment.'),
     weighted: Weighted.optional().describe('Shares of requests, such as for a canary.'),
-    cascade: Cascade.optional().describe(
-      'Smaller models first; what is not good enough goes on to the next. Checked, and without effect in this version.',
-    ),
+    cascade: Cascade.optional().describe('Smaller models first; what is not good enough goes on to the next.'),
     risk: Risk.optional().describe(
       'One deployment, and another one for answers that are likely wrong. Checked, and without effect in this version.',
     ),
@@ -156,15 +215,40 @@ export const ModelRouteSpec = ruled(
 )
 export type ModelRouteSpec = z.infer<typeof ModelRouteSpec>
 
-export const RouteConditionType = z.enum(['Ready', 'DeploymentsReady', 'Degraded'])
+/** `CalibrationReady` only where the strategy rests on a calibration. */
+export const RouteConditionType = z.enum(['Ready', 'DeploymentsReady', 'CalibrationReady', 'Degraded'])
 export type RouteConditionType = z.infer<typeof RouteConditionType>
 
 export const RouteCondition = conditionOf(RouteConditionType)
 export type RouteCondition = z.infer<typeof RouteCondition>
 
+const Interval = z.object({
+  lower: z.number().describe('At least.'),
+  upper: z.number().describe('At most.'),
+})
+
+/** Of one step, what its calibration says and what labels said since. */
+export const StepCalibration = z.object({
+  deployment: z.string().describe('The ModelDeployment whose answers are kept.'),
+  state: z
+    .enum(['Holds', 'NoReferences', 'NoCalibration', 'Stale', 'NothingProved', 'Broken'])
+    .describe('Holds: answers over the threshold are kept. Else every answer goes on to the next step.'),
+  references: z.int().min(0).describe('Answers that are compared with.'),
+  threshold: z.number().optional().describe('The score that an answer must be over.'),
+  labels: z.int().min(0).optional().describe('Labelled answers from which the threshold was chosen.'),
+  keptShare: z.number().optional().describe('Share of those that the threshold keeps.'),
+  errorRate: Interval.optional().describe('Where the error rate of those lies.'),
+  newLabels: z.int().min(0).optional().describe('Labels that were told of kept answers since.'),
+  newWrong: z.int().min(0).optional().describe('Of those, the wrong ones.'),
+})
+export type StepCalibration = z.infer<typeof StepCalibration>
+
 export const ModelRouteStatus = z.object({
   conditions: conditionsOf(RouteCondition).describe('What is true of the route now.'),
   observedGeneration: z.int().min(0).describe('The generation that this status is about.'),
+  calibrations: hinted(z.array(StepCalibration).max(8), { listType: 'atomic' })
+    .optional()
+    .describe('Of each step of a cascade that may keep answers, in order.'),
 })
 export type ModelRouteStatus = z.infer<typeof ModelRouteStatus>
 
@@ -190,7 +274,10 @@ export function deploymentsOf({ direct, weighted, cascade, risk }: ModelRouteSpe
   const named = [
     ...(direct === undefined ? [] : [direct.deployment]),
     ...(weighted ?? []).map(({ deployment }) => deployment),
-    ...(cascade?.steps ?? []).map(({ deployment }) => deployment),
+    ...(cascade?.steps ?? []).flatMap(({ deployment, accept }) => [
+      deployment,
+      accept?.metaRanking.judge ?? deployment,
+    ]),
     ...(risk === undefined ? [] : [risk.deployment, risk.escalateTo]),
   ]
   return [...new Set(named)]

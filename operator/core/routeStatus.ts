@@ -121,8 +121,16 @@ interface Share {
 }
 
 function targetsOf(policy: RouteRecord['policy']): readonly Share[] {
-  const all = policy.kind === 'direct' ? [{ deployment: policy.deployment, weight: 1 }] : policy.targets
-  return all.filter(({ weight }) => weight > 0)
+  switch (policy.kind) {
+    case 'direct':
+      return [{ deployment: policy.deployment, weight: 1 }]
+    case 'weighted':
+      return policy.targets.filter(({ weight }) => weight > 0)
+    case 'cascade':
+      return policy.steps.map(({ deployment }) => ({ deployment, weight: 1 }))
+    default:
+      return policy satisfies never
+  }
 }
 
 /** Of those that can answer: `smol (90%), large (10%)`. */

@@ -60,6 +60,9 @@ export function targetsOf({ policy }: RouteRecord): readonly Omit<Candidate, 'st
       return [{ deployment: policy.deployment, weight: 1 }]
     case 'weighted':
       return policy.targets
+    case 'cascade':
+      // The first is asked; whoever comes after it is no matter of shares.
+      return policy.steps.slice(0, 1).map(({ deployment }) => ({ deployment, weight: 1 }))
     default:
       return policy satisfies never
   }
