@@ -90,6 +90,10 @@ export const limits = {
     abandonedMsMax: 60_000,
     /** A worker that refused for lack of room gets nothing new from this router for at most this long. */
     pauseMsMax: 1_000,
+    /** An answer that is held back to be judged, log-probabilities counted as text; far more than a context holds of honest text. */
+    innerAnswerCharactersMax: 1 * mib,
+    /** Prompts of one inner request: a judge's two for each reference and answer. */
+    innerWorksMax: 512,
   },
   nats: {
     /** No message is larger; a larger dispatch travels in parts (`contracts/parts.ts`). Well under the server's 1 MiB default. */
@@ -203,6 +207,33 @@ export const limits = {
     decisionsAgeMsMax: 3_600_000,
     /** An error rate that is just what is allowed is called broken once in so many labels. */
     falseAlarmLabels: 10_000,
+  },
+  risk: {
+    sourcesMax: 16,
+    labelsMax: 16,
+    patternCharactersMax: 1_024,
+    redactionsMax: 16,
+    /** Widest embedding that a harmonizer may read. */
+    embeddingWidthMax: 8_192,
+    /** A harmonizer's numbers: as base64 350 KB, which with its route fits into one message. */
+    parametersMax: 65_536,
+    /** Expressions, validators and schemas of one answer have so long together; one that takes longer abstains … */
+    checkMs: 50,
+    /** … and after so many times in a row it is asked no more until its route changes: each costs a thread. */
+    lateChecksMax: 3,
+    /** Answers that wait for the thread that checks them; beyond it their checked sources abstain. */
+    checksWaitingMax: 256,
+    /** Of question and answer, what the sources and the embedding look at; the end counts. */
+    textCharactersMax: 32_768,
+  },
+  traffic: {
+    /** What is kept for calibration, over all routes; the oldest goes first. */
+    bytesMax: 64 * mib,
+    ageMsMax: 7 * 86_400_000,
+    /** Of one route. */
+    examplesMax: 20_000,
+    /** One example; a longer one is kept without its texts, or not at all. */
+    exampleBytesMax: 64 * kib,
   },
   operator: {
     /** First wait after a failed reconcile or a crashed worker; doubled each time, with jitter, up to the maximum. */

@@ -26,6 +26,8 @@ export interface RoutedRequest {
   /** Samples of each work. Choice `work × choices + sample` is the client's index. */
   readonly choices: number
   readonly sampling: Sampling
+  /** Per work: a text that the answer may repeat, such as what another model said. It changes nothing but the pace. */
+  readonly hints?: readonly string[]
   /** A streaming request cannot be started again once text was handed to the sink. */
   readonly streaming: boolean
   /** What it occupies while it waits. */

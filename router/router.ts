@@ -53,6 +53,8 @@ export interface Router {
   /** Subscribes and lists; resolves once the configuration was asked for (`ready` says when it is there). */
   start(): Promise<void>
   submit(request: RoutedRequest, sink: ResponseSink): RequestHandle
+  /** For what belongs to a client's request that was accepted already: not refused while the router drains. */
+  submitInner(request: RoutedRequest, sink: ResponseSink): RequestHandle
   /** Throws the Failure to answer with. */
   authenticate(authorization: string | undefined): KeyRecord
   model(name: string): ModelView | undefined
@@ -105,6 +107,7 @@ class BusRouter implements Router {
   /** Ids stand in every frame of a stream, so they are short. */
   readonly #idStem: string
   #draining = false
+  #stopped = false
   /** While it drains. */
   #acceptsUntil = Number.NEGATIVE_INFINITY
   #ids = 0
@@ -169,8 +172,11 @@ class BusRouter implements Router {
   }
 
   submit(request: RoutedRequest, sink: ResponseSink): RequestHandle {
-    const refusal = this.#refusal()
-    return refusal === null ? this.#requests.submit(request, sink) : this.#requests.refuse(request, sink, refusal)
+    return this.#submit(request, sink, this.#refusal())
+  }
+
+  submitInner(request: RoutedRequest, sink: ResponseSink): RequestHandle {
+    return this.#submit(request, sink, this.#stopped ? drainingFailure() : this.#busRefusal())
   }
 
   authenticate(authorization: string | undefined): KeyRecord {
@@ -254,6 +260,7 @@ class BusRouter implements Router {
 
   stop(): void {
     this.#draining = true
+    this.#stopped = true
     this.#acceptsUntil = Number.NEGATIVE_INFINITY
     this.#requests.endAll(drainingFailure())
     for (const timer of this.#timers.splice(0)) timer.cancel()
@@ -263,8 +270,16 @@ class BusRouter implements Router {
     this.#registry.stop()
   }
 
+  #submit(request: RoutedRequest, sink: ResponseSink, refusal: Failure | null): RequestHandle {
+    return refusal === null ? this.#requests.submit(request, sink) : this.#requests.refuse(request, sink, refusal)
+  }
+
   #refusal(): Failure | null {
     if (this.#draining && this.#options.clock.now() >= this.#acceptsUntil) return drainingFailure()
+    return this.#busRefusal()
+  }
+
+  #busRefusal(): Failure | null {
     if (this.#options.bus.state === 'connected') return null
     return new Failure('bus-unavailable', 'the router has lost its connection to NATS and is reconnecting', {
       retry: { kind: 'after', afterMs: refusedAfterMs },
