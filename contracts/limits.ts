@@ -90,6 +90,8 @@ export const limits = {
     abandonedMsMax: 60_000,
     /** A worker that refused for lack of room gets nothing new from this router for at most this long. */
     pauseMsMax: 1_000,
+    /** Prefixes of a prompt that was sent which count as held by its worker: the shortest and the longest ones. */
+    expectedPrefixesMax: 16,
     /** An answer that is held back to be judged, log-probabilities counted as text; far more than a context holds of honest text. */
     innerAnswerCharactersMax: 1 * mib,
     /** Prompts of one inner request: a judge's two for each reference and answer. */
@@ -183,6 +185,16 @@ export const limits = {
     turnMsMax: 2_000,
     /** Adapters of one worker in memory, where nobody says otherwise. */
     residentBytesMax: 512 * mib,
+    /** Text of a request that its gate reads, in characters: many times what makes the tokens that count. */
+    gateCharactersMax: 8_192,
+    /** A worker answers for the gate within this, or the request gets the model without an expert. */
+    gateWaitMsMax: 50,
+    /** Questions to gates under way in one router; more would only wait behind each other. */
+    gateQuestionsMax: 1_024,
+    /** Answers of gates that a router remembers, so that a conversation asks once. */
+    gateAnswersMax: 16_384,
+    /** How far ahead of other tenants that wait one tenant may be served in a router for the sake of its expert. */
+    leadTokensMax: 4_096,
     /** A pre-gate's weights, on disk and in memory. */
     gateBytesMax: 64 * mib,
     /** Labelled prompts from which one pre-gate is trained. */
@@ -227,13 +239,16 @@ export const limits = {
     textCharactersMax: 32_768,
   },
   traffic: {
-    /** What is kept for calibration, over all routes; the oldest goes first. */
-    bytesMax: 64 * mib,
+    /** What a router keeps of one route to calibrate with; half of it is thrown away at once when it is full. */
+    bytesMax: 32 * mib,
+    /** No example is older. */
     ageMsMax: 7 * 86_400_000,
-    /** Of one route. */
-    examplesMax: 20_000,
-    /** One example; a longer one is kept without its texts, or not at all. */
+    /** Of all routes together; the route that was quiet the longest goes first. */
+    allBytesMax: 256 * mib,
+    /** One example; a longer one is kept without its texts. */
     exampleBytesMax: 64 * kib,
+    /** Examples that wait for the disk; those beyond it are dropped. */
+    waitingMax: 256,
   },
   operator: {
     /** First wait after a failed reconcile or a crashed worker; doubled each time, with jitter, up to the maximum. */

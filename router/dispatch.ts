@@ -17,17 +17,19 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { isStepFrame } from './core/frame.ts'
+import { heldTokensOf } from './core/pick.ts'
 import { Slots } from './core/slots.ts'
 import { arrive, newOrder, type Order } from './core/stream.ts'
-import type { Worker, WorkerTable } from './core/workers.ts'
+import type { Sent, Worker, WorkerTable } from './core/workers.ts'
 import type { RouterMetrics } from './metrics.ts'
-import type { Job } from './request.ts'
+import { type Job, jobNeed } from './request.ts'
 
 export interface Attempt {
   /** Names its slot in the dispatcher's table, so that an event finds its attempt without a search. */
   id: DispatchId
   readonly worker: Worker
-  readonly choices: number
+  /** What the worker is counted for because of it. */
+  readonly sent: Sent
   readonly order: Order
   /** Null: given up; only its end is still of interest. */
   job: Job | null
@@ -98,7 +100,6 @@ export class Dispatcher {
     const attempt = this.#newAttempt(job, worker)
     attempt.payloads = split(attempt.id, encode(this.#message(job, attempt)))
     job.attempt = attempt
-    this.#workers.sent(worker, job.choices)
     this.#publishPayloads(attempt)
   }
 
@@ -217,6 +218,7 @@ export class Dispatcher {
         this.#answered(attempt)
         return
       case 'delta':
+        this.#workers.computed(attempt.sent)
         if (job !== null) this.#events.delta(job, event.choices)
         return
       case 'refused':
@@ -237,12 +239,12 @@ export class Dispatcher {
   #answered(attempt: Attempt): void {
     attempt.accepted = true
     attempt.payloads = null
-    this.#workers.accepted(attempt.worker, attempt.choices)
+    this.#workers.accepted(attempt.sent)
   }
 
   #end(attempt: Attempt): void {
     this.#attempts.remove(slotOf(attempt.id), attempt)
-    this.#workers.ended(attempt.worker, attempt.choices, attempt.accepted)
+    this.#workers.ended(attempt.sent)
     if (attempt.job !== null) attempt.job.attempt = null
     attempt.job = null
     attempt.payloads = null
@@ -291,10 +293,15 @@ export class Dispatcher {
 
   #newAttempt(job: Job, worker: Worker): Attempt {
     const now = this.#clock.now()
+    const need = jobNeed(job)
     const attempt: Attempt = {
       id: unsentId,
       worker,
-      choices: job.choices,
+      sent: this.#workers.sent(worker, {
+        choices: job.choices,
+        promptTokens: need.promptTokens - heldTokensOf(worker, need.prefixes),
+        prefixes: need.prefixes,
+      }),
       order: newOrder(),
       job,
       payloads: null,

@@ -4,23 +4,22 @@
  * Work is placed when something changed that can let a job go: it arrived, a worker reported, ended a job, or became live.
  * Owns the queues; `requests.ts` owns what happens to a job that is refused, displaced or expired here.
  */
-import { prefixDigests, textBlockCharacters, tokenBlockLength } from '#algorithms/prefixDigest.ts'
 import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { FairQueue } from './core/admit.ts'
-import { candidates, type HeldPrefix, pick, withShares } from './core/pick.ts'
+import { candidates, type Pick } from './core/pick.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
 import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
 import type { Depth } from './metrics.ts'
-import type { Job } from './request.ts'
+import { type Job, jobNeed } from './request.ts'
 
 export interface LanesOptions {
   readonly clock: Clock
-  readonly random: () => number
   readonly workers: WorkerTable
+  readonly pick: Pick
   /** Sends the job; called once per placement. */
   readonly send: (job: Job, worker: Worker) => void
   /** The job was waiting and no longer is; the caller ends it with this. */
@@ -33,8 +32,6 @@ interface Lane {
   /** Since when no worker at all is known; null while there is one. */
   workerlessSince: number | null
 }
-
-const blocks = { text: textBlockCharacters, tokens: tokenBlockLength }
 
 export class Lanes {
   readonly #options: LanesOptions
@@ -148,8 +145,7 @@ export class Lanes {
       isLive: (worker) => this.#isLive(worker, now),
     })
     if (eligible.length <= 1) return eligible[0] ?? null
-    const need = { promptTokens: job.promptTokensEstimate, prefixes: prefixesOf(job, eligible), excluded: job.excluded }
-    return pick(eligible, need, this.#options.random())
+    return this.#options.pick(eligible, jobNeed(job))?.worker ?? null
   }
 
   #isLive(worker: Worker, now: number): boolean {
@@ -166,12 +162,6 @@ export class Lanes {
     this.#lanes.set(model.deployment, lane)
     return lane
   }
-}
-
-/** Hashing a long prompt costs about 1 ns a character, so only where somebody holds a prefix at all. */
-function prefixesOf(job: Job, eligible: readonly Worker[]): HeldPrefix[] {
-  if (!eligible.some((worker) => worker.prefixes.size > 0)) return []
-  return withShares(job.work, prefixDigests(job.tenant, job.work), blocks)
 }
 
 function noWorker(deployment: DeploymentName): Failure {

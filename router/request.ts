@@ -11,7 +11,7 @@ import type { ChoiceDelta, Usage, Work } from '#contracts/messages.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import type { Waiting } from './core/admit.ts'
-import { estimatedTokens } from './core/pick.ts'
+import { estimatedTokens, type Need, needOf } from './core/prompt.ts'
 import type { Attempt } from './dispatch.ts'
 
 export interface RoutedRequest {
@@ -76,6 +76,8 @@ export interface Job extends Waiting {
   readonly prompt: number
   readonly seed: number
   readonly promptTokensEstimate: number
+  /** What a pick must know of the prompt; null until somebody asked (`jobNeed`). */
+  need: Need | null
   attempt: Attempt | null
   retriesLeft: number
   excluded: WorkerId[]
@@ -161,12 +163,19 @@ function newJob(request: ActiveRequest, part: Pick<Job, 'work' | 'choices' | 'fi
     bytes: Math.ceil(bytes / works.length),
     expiresAt: request.expiresAt,
     promptTokensEstimate: estimatedTokens(part.work),
+    need: null,
     attempt: null,
     retriesLeft: 1,
     excluded: [],
     usage: null,
     embeddings: null,
   }
+}
+
+/** Hashing a long prompt costs about 1 ns a character: once, and only where it is asked for. */
+export function jobNeed(job: Job): Need {
+  const { work, tenant, promptTokensEstimate: promptTokens, request, firstChoice } = job
+  return (job.need ??= needOf(work, { tenant, promptTokens, name: `${request.routed.id}/${firstChoice}` }))
 }
 
 /** Prompt tokens count once per prompt, completion tokens once per sample. */

@@ -16,6 +16,7 @@ import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { Authenticator } from './auth.ts'
+import { type Pick, pick } from './core/pick.ts'
 import { targetsOf } from './core/route.ts'
 import { WorkerTable } from './core/workers.ts'
 import { Dispatcher } from './dispatch.ts'
@@ -32,8 +33,10 @@ export interface RouterOptions {
   readonly log: Log
   readonly metrics: RouterMetrics
   readonly config: RouterConfig
-  /** 0 ≤ x < 1: ids, seeds, choices between equals. */
+  /** 0 ≤ x < 1: ids and seeds. */
   readonly random: () => number
+  /** Measurements put other rules beside ours. */
+  readonly pick?: Pick
 }
 
 export interface ModelView {
@@ -126,8 +129,8 @@ class BusRouter implements Router {
     const requests = new Requests({ clock, workers, meter: this.#meter })
     const lanes = new Lanes({
       clock,
-      random,
       workers,
+      pick: options.pick ?? pick,
       send: (job, worker) => requests.send(job, worker),
       drop: (job, failure) => requests.drop(job, failure),
       held: {

@@ -1,31 +1,54 @@
 /**
- * Which worker gets a request: filter (live, not excluded, a slot free) → score (predicted time) → pick (smallest).
+ * Which worker gets a request: filter (live, not excluded, a slot free) → weigh (predicted time) → pick.
  *
- * The score is the predicted time to the first token plus `tailTokens` further steps at the load the request would meet, so that a
- * held prefix is worth exactly the prompt time it saves, and an idle worker wins where prompts are short. Everything comes from
- * the worker's own report (`costCurve`); where it has none, constants that only keep the order sensible.
+ * The cost of a worker is the predicted time to the first token (what waits there, and what of the prompt it does not hold) plus
+ * `tailTokens` steps at the load the request would meet, by the worker's own cost curve. So a held prefix is worth exactly the prompt
+ * time it saves, and an idle worker wins where prompts are short. The cheapest wins, and whoever is hardly dearer counts as cheapest.
+ *
+ * Where nobody holds any of the prompt, requests that begin alike should still meet, so that one worker computes what they share: they
+ * go to the same worker while it is not busier than (1 + `loadSlack`) times the mean (consistent hashing with bounded loads, Mirrokni
+ * et al. 2018), its load being the predicted time and not a count. Among workers that are as good the request's own weight for each
+ * decides (`algorithms/rendezvous.ts`). No chance and no clock: the same reports give the same pick in every router.
  */
 import { type CostCurve, predictStepMs } from '#algorithms/costCurve.ts'
+import { weightOf } from '#algorithms/rendezvous.ts'
 import type { WorkerId } from '#contracts/ids.ts'
-import type { Work } from '#contracts/messages.ts'
-import { freeSlots, loadOf, type Worker } from './workers.ts'
+import type { Need, Prefix } from './prompt.ts'
+import { freeSlots, loadOf, promptTokensPending, type Worker } from './workers.ts'
 
-export interface Need {
-  readonly promptTokens: number
-  /** Longest prefix last; share of the prompt that each covers. Empty where it is not worth knowing. */
-  readonly prefixes: readonly HeldPrefix[]
-  readonly excluded: readonly WorkerId[]
+export interface Weighed {
+  readonly worker: Worker
+  /** Of the prompt, what it need not compute. */
+  readonly heldTokens: number
+  /** Predicted time to the first token. */
+  readonly firstTokenMs: number
+  readonly costMs: number
+  /** Of the request's key for this worker; the highest wins among those within the bound. */
+  readonly weight: number
 }
 
-export interface HeldPrefix {
-  readonly digest: string
-  readonly share: number
+/**
+ * `only`: nobody else could take it. `held`: it holds part of the prompt. `meeting`: nobody does, and this is where requests that begin
+ * like this one meet. `cheapest`: the least time, because nothing of the prompt is worth keeping or its holder would take longer.
+ */
+export type PickCause = 'only' | 'held' | 'meeting' | 'cheapest'
+
+export interface Picked extends Weighed {
+  readonly cause: PickCause
+  /** Whoever cost more could not be picked. */
+  readonly boundMs: number
 }
+
+export type Pick = (eligible: readonly Worker[], need: Need) => Picked | null
 
 const tailTokens = 32
 const promptTokensPerSecondGuess = 1_000
 const stepMsGuess = 10
 const rowMsGuess = 1
+/** Predictions are no better than this, and routers that all see the same cheapest worker must not all send there. */
+const tieSlack = 0.02
+/** ε of the bound: 0.25 is what the paper's authors use. */
+const loadSlack = 0.25
 
 /** Workers that may get a request now. `isLive` is asked last: it is the dearest. */
 export function candidates(
@@ -41,91 +64,65 @@ export function candidates(
   )
 }
 
-/** `tieBreak`, 0 ≤ x < 1, decides between equals, so that several routers do not all choose the same one. */
-export function pick(eligible: readonly Worker[], need: Need, tieBreak: number): Worker | null {
-  if (eligible.length <= 1) return eligible[0] ?? null
-  let best: Worker[] = []
-  let bestScore = Number.POSITIVE_INFINITY
-  for (const worker of eligible) {
-    const score = predictedMs(worker, need)
-    if (score > bestScore) continue
-    if (score === bestScore) best.push(worker)
-    else best = [worker]
-    bestScore = score
+export const pick: Pick = (eligible, need) =>
+  choose(
+    eligible.map((worker) => weigh(worker, need)),
+    need,
+  )
+
+/** As `pick`, of those that were weighed already. */
+export function choose(weighed: readonly Weighed[], need: Need): Picked | null {
+  const isHeld = weighed.some(({ heldTokens }) => heldTokens > 0)
+  const meets = !isHeld && need.prefixes.length > 0
+  const boundMs = boundOf(weighed, meets)
+  let best: Weighed | null = null
+  for (const each of weighed) if (each.costMs <= boundMs && (best === null || goesBefore(each, best))) best = each
+  if (best === null) return null
+  return { ...best, boundMs, cause: causeOf() }
+
+  function causeOf(): PickCause {
+    if (weighed.length === 1) return 'only'
+    if (meets) return 'meeting'
+    return best !== null && best.heldTokens > 0 ? 'held' : 'cheapest'
   }
-  return best[Math.floor(tieBreak * best.length)] ?? null
 }
 
-/** Time to the first token plus a tail of steps, in milliseconds. */
-export function predictedMs(worker: Worker, need: Need): number {
+export function weigh(worker: Worker, need: Need): Weighed {
   const { curve } = worker
-  const pending = worker.report?.promptTokensPending ?? 0
-  const toCompute = need.promptTokens * (1 - heldShare(worker, need.prefixes))
-  const promptMs = ((pending + toCompute) * 1_000) / (curve?.promptTokensPerSecond ?? promptTokensPerSecondGuess)
-  return promptMs + tailTokens * stepMs(curve, loadOf(worker) + 1)
+  const heldTokens = heldTokensOf(worker, need.prefixes)
+  const toCompute = promptTokensPending(worker) + need.promptTokens - heldTokens
+  const firstTokenMs = (toCompute * 1_000) / (curve?.promptTokensPerSecond ?? promptTokensPerSecondGuess)
+  const costMs = firstTokenMs + tailTokens * stepMs(curve, loadOf(worker) + 1)
+  return { worker, heldTokens, firstTokenMs, costMs, weight: weightOf(need.key, worker.seat) }
 }
 
-/** Share of the prompt whose state the worker holds. */
-export function heldShare(worker: Worker, prefixes: readonly HeldPrefix[]): number {
+/** Of the longest prefix whose state the worker has, as far as is known here. */
+export function heldTokensOf(worker: Worker, prefixes: readonly Prefix[]): number {
   if (worker.prefixes.size === 0) return 0
   for (let i = prefixes.length - 1; i >= 0; i--) {
     const prefix = prefixes[i]
-    if (prefix !== undefined && worker.prefixes.has(prefix.digest)) return prefix.share
+    if (prefix !== undefined && worker.prefixes.has(prefix.digest)) return prefix.tokens
   }
   return 0
+}
+
+function boundOf(weighed: readonly Weighed[], meets: boolean): number {
+  let least = Number.POSITIVE_INFINITY
+  let sum = 0
+  for (const { costMs } of weighed) {
+    least = Math.min(least, costMs)
+    sum += costMs
+  }
+  const tied = least * (1 + tieSlack)
+  return meets ? Math.max(tied, (sum / weighed.length) * (1 + loadSlack)) : tied
+}
+
+/** Equal weights do not happen, but must not depend on the order of a list if they do. */
+function goesBefore(a: Weighed, b: Weighed): boolean {
+  return a.weight > b.weight || (a.weight === b.weight && a.worker.id < b.worker.id)
 }
 
 /** One decode step with `rows` sequences, at the curve's shortest context: the same error for every worker of a deployment. */
 function stepMs(curve: CostCurve | null, rows: number): number {
   return curve === null ? stepMsGuess + rowMsGuess * rows : predictStepMs(curve, { rows, contextTokens: 0 })
-}
-
-/** Characters (or tokens) of each prefix that `prefixDigests` numbers, as a share of the whole prompt. */
-export function withShares(
-  work: Work,
-  digests: readonly string[],
-  blocks: { text: number; tokens: number },
-): HeldPrefix[] {
-  const total = sizeOf(work)
-  if (total === 0) return []
-  let covered = 0
-  return digests.map((digest, i) => {
-    covered += segmentSize(work, i, blocks)
-    return { digest, share: Math.min(1, covered / total) }
-  })
-}
-
-function segmentSize(work: Work, index: number, blocks: { text: number; tokens: number }): number {
-  switch (work.kind) {
-    case 'chat':
-      return work.messages[index]?.content.length ?? 0
-    case 'completion':
-      return typeof work.prompt === 'string' ? blocks.text : blocks.tokens
-    case 'embedding':
-      return 0
-    default:
-      return work satisfies never
-  }
-}
-
-/** Characters, or tokens where the client gave tokens. */
-export function sizeOf(work: Work): number {
-  switch (work.kind) {
-    case 'chat':
-      return work.messages.reduce((sum, message) => sum + message.content.length, 0)
-    case 'completion':
-      return work.prompt.length
-    case 'embedding':
-      return work.inputs.reduce((sum, input) => sum + input.length, 0)
-    default:
-      return work satisfies never
-  }
-}
-
-const charactersPerToken = 4
-
-/** Before anybody has tokenised it: about four characters a token. */
-export function estimatedTokens(work: Work): number {
-  if (work.kind === 'completion' && typeof work.prompt !== 'string') return work.prompt.length
-  return Math.ceil(sizeOf(work) / charactersPerToken) + 1
 }

@@ -4,23 +4,35 @@
  * Live: heard within `suspectAfterMs`. Suspect: silent longer, gets nothing new. Gone: silent for `goneAfterMs`, or known dead
  * (registration removed, or it said `stopped`). Silence is only counted while the bus is connected: `reconnected` starts it anew.
  * Between two reports the load is the last report corrected by what was sent and ended since; a dispatch that its worker has not
- * accepted yet cannot be in any report and is always added. Mutable, single writer; time is passed in.
+ * accepted yet cannot be in any report and is always added. A prompt that was sent counts as held by its worker from then on: the
+ * next one with the same beginning should follow it, and reports tell of it only when it has ended. It counts until the first report
+ * after its end, which says what became of it, or until it was refused. Mutable, single writer; time is passed in.
  */
 import { type CostCurve, curveFrom } from '#algorithms/costCurve.ts'
+import { hash32 } from '#algorithms/rendezvous.ts'
 import type { DeploymentName, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { WorkerReport } from '#contracts/messages.ts'
 import type { WorkerRecord } from '#contracts/records.ts'
+import type { Prefix } from './prompt.ts'
+import { Slots } from './slots.ts'
 
 export interface Worker {
   readonly id: WorkerId
   readonly deployment: DeploymentName
+  /** Its number among seats that keys are hashed to: of its id, so the same in every router. */
+  readonly seat: number
   record: WorkerRecord | null
   report: WorkerReport | null
   /** What its steps cost, by its last report; null: it has said nothing usable. */
   curve: CostCurve | null
-  prefixes: ReadonlySet<string>
+  /** Digests of what it holds: what its last report said, and what was sent to it. A new set with each report. */
+  prefixes: Set<string>
   heardAt: number
+  /** What this router sent to it and has not ended. */
+  readonly sent: Slots<Sent>
+  /** Prompt tokens sent that no report can tell of yet. */
+  promptTokensSent: number
   /** Choices sent by this router and not ended. */
   inFlight: number
   /** Choices sent that the worker has not answered yet. */
@@ -31,9 +43,27 @@ export interface Worker {
   pausedUntil: number
 }
 
-export type Standing = 'live' | 'suspect' | 'loading' | 'draining'
+/** One dispatch of this router, from when it was sent to its end. */
+export interface Sent {
+  readonly worker: Worker
+  readonly choices: number
+  /** Of the prompt, what the worker was thought to hold not; and the digests of what it will hold. */
+  readonly promptTokens: number
+  readonly digests: readonly string[]
+  slot: number
+  accepted: boolean
+  /** Its tokens are among `promptTokensSent`. */
+  isCounted: boolean
+}
 
-const noPrefixes: ReadonlySet<string> = new Set()
+/** What a dispatch makes its worker compute and hold. */
+export interface SentPrompt {
+  readonly choices: number
+  readonly promptTokens: number
+  readonly prefixes: readonly Prefix[]
+}
+
+export type Standing = 'live' | 'suspect' | 'loading' | 'draining'
 
 export class WorkerTable {
   readonly #workers = new Map<WorkerId, Worker>()
@@ -78,9 +108,14 @@ export class WorkerTable {
     if (worker.report !== null && report.number <= worker.report.number) return 'ignored'
     worker.report = report
     worker.curve = report.costCurve === undefined ? null : curveFrom(report.costCurve)
-    worker.prefixes = report.prefixes.length === 0 ? noPrefixes : new Set(report.prefixes)
     worker.heardAt = now
     worker.drift = worker.unanswered
+    worker.promptTokensSent = 0
+    for (const sent of worker.sent) {
+      sent.isCounted = !sent.accepted
+      if (sent.isCounted) worker.promptTokensSent += sent.promptTokens
+    }
+    worker.prefixes = prefixesOf(worker)
     return 'taken'
   }
 
@@ -94,20 +129,41 @@ export class WorkerTable {
     this.#connectedAt = now
   }
 
-  sent(worker: Worker, choices: number): void {
+  sent(worker: Worker, { choices, promptTokens, prefixes }: SentPrompt): Sent {
+    const digests = expectedDigests(prefixes)
+    const sent: Sent = { worker, choices, promptTokens, digests, slot: -1, accepted: false, isCounted: true }
+    sent.slot = worker.sent.add(sent)
     worker.inFlight += choices
     worker.unanswered += choices
     worker.drift += choices
+    worker.promptTokensSent += promptTokens
+    for (const digest of digests) worker.prefixes.add(digest)
+    return sent
   }
 
-  accepted(worker: Worker, choices: number): void {
-    worker.unanswered -= choices
+  accepted(sent: Sent): void {
+    if (sent.accepted) return
+    sent.accepted = true
+    sent.worker.unanswered -= sent.choices
   }
 
-  ended(worker: Worker, choices: number, wasAccepted: boolean): void {
+  /** Its first token is there, so nothing of its prompt waits any more. */
+  computed(sent: Sent): void {
+    if (!sent.isCounted) return
+    sent.isCounted = false
+    sent.worker.promptTokensSent -= sent.promptTokens
+  }
+
+  ended(sent: Sent): void {
+    const { worker, choices, accepted } = sent
+    worker.sent.remove(sent.slot, sent)
     worker.inFlight -= choices
     worker.drift -= choices
-    if (!wasAccepted) worker.unanswered -= choices
+    this.computed(sent)
+    if (accepted) return
+    worker.unanswered -= choices
+    // It was never run, so nothing of it is held.
+    if (sent.digests.length > 0) worker.prefixes = prefixesOf(worker)
   }
 
   /** Drops and returns whoever has been silent too long. Call only while the bus is connected. */
@@ -137,11 +193,14 @@ export class WorkerTable {
     const worker: Worker = {
       id,
       deployment,
+      seat: hash32(id),
       record: null,
       report: null,
       curve: null,
-      prefixes: noPrefixes,
+      prefixes: new Set(),
       heardAt: now,
+      sent: new Slots(),
+      promptTokensSent: 0,
       inFlight: 0,
       unanswered: 0,
       drift: 0,
@@ -171,4 +230,24 @@ export function loadOf(worker: Worker): number {
 
 export function freeSlots(worker: Worker): number {
   return (worker.report?.slots.total ?? 0) - loadOf(worker)
+}
+
+/** Prompt tokens that the worker computes before those of a request sent now. */
+export function promptTokensPending(worker: Worker): number {
+  return (worker.report?.promptTokensPending ?? 0) + worker.promptTokensSent
+}
+
+function prefixesOf(worker: Worker): Set<string> {
+  const prefixes = new Set(worker.report?.prefixes)
+  for (const { digests } of worker.sent) for (const digest of digests) prefixes.add(digest)
+  return prefixes
+}
+
+/** What others may share with a long conversation is its beginning or all of it. */
+function expectedDigests(prefixes: readonly Prefix[]): string[] {
+  const { expectedPrefixesMax } = limits.router
+  const half = expectedPrefixesMax / 2
+  const kept =
+    prefixes.length <= expectedPrefixesMax ? prefixes : [...prefixes.slice(0, half), ...prefixes.slice(-half)]
+  return kept.map(({ digest }) => digest)
 }
