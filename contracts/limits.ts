@@ -219,6 +219,10 @@ export const limits = {
     decisionsAgeMsMax: 3_600_000,
     /** An error rate that is just what is allowed is called broken once in so many labels. */
     falseAlarmLabels: 10_000,
+    /** What labels say stands in the route's status this long after it was last looked at; an alarm at once. */
+    labelStatusMs: 30_000,
+    /** Error rates that routes promise of which the watch is kept ready: planning one takes up to half a second. */
+    watchPlansMax: 64,
   },
   risk: {
     sourcesMax: 16,

@@ -6,6 +6,8 @@ import { CascadeGuarantee, CascadeReference, JudgePrior } from './calibration.ts
 import { DeploymentName, Revision, RouteName, TenantId, WorkerId } from './ids.ts'
 import { LiveSpeculation } from './resources/modelDeployment.ts'
 import { cascadeWhenFull, earlyTokensDefault, streamingModes } from './resources/modelRoute.ts'
+import { ModelDigest } from './riskCalibration.ts'
+import { RiskPolicy } from './riskPolicy.ts'
 import { ChosenDefaults } from './sampling.ts'
 
 /**
@@ -27,12 +29,18 @@ export const ModelRecord = z.object({
     grammar: z.boolean(),
   }),
   simulated: z.boolean(),
+  /** What answers, by its file's content; absent: an older operator. */
+  model: ModelDigest.optional(),
   reproducible: z.enum(['no', 'proving', 'proved', 'refuted']),
   slo: z.object({ ttftMs: z.number().positive(), tpotMs: z.number().positive() }),
   /** What requests get that do not say it. */
   sampling: ChosenDefaults.optional(),
   /** Absent: an older operator, which changes none of it live. */
   speculation: LiveSpeculation.optional(),
+  /** What clients may ask for as `model:name`. `refusal`: it is in the resource, and no worker can use it. */
+  experts: z.array(z.object({ name: z.string(), refusal: z.string().optional() })).default([]),
+  /** Chooses the expert of requests that name none: any ready worker answers for it. Absent: nobody chooses. */
+  gate: z.object({ sha256: z.string(), probabilityMin: z.number() }).optional(),
   queue: z.object({ requestsMax: z.int().positive(), bytesMax: z.int().positive() }),
   /** `fromZero`: without any worker, requests are held (at most `holdMsMax`) instead of refused, and one is started. Absent: not so. */
   scaling: z.object({ fromZero: z.boolean(), holdMsMax: z.number().positive() }).optional(),
@@ -90,6 +98,7 @@ export const RouteRecord = z.object({
       targets: z.array(z.object({ deployment: DeploymentName, weight: z.number().min(0) })).min(1),
     }),
     CascadePolicy,
+    RiskPolicy,
   ]),
 })
 export type RouteRecord = z.infer<typeof RouteRecord>
@@ -102,6 +111,15 @@ export const KeyRecord = z.object({
   priority: z.int(),
 })
 export type KeyRecord = z.infer<typeof KeyRecord>
+
+/** An adapter, or the gate, that a worker cannot use and goes on without; `reason` as in conditions. */
+export const ExpertRefusal = z.object({
+  /** Null: the gate. */
+  expert: z.string().nullable(),
+  reason: z.enum(['OtherBase', 'NoAdapter', 'TooLarge', 'NotLoaded', 'GateUnusable']),
+  message: z.string(),
+})
+export type ExpertRefusal = z.infer<typeof ExpertRefusal>
 
 /** Bucket `workers`, key = worker id, TTL `limits.worker.registrationTtlMs`. Removed by the operator as soon as the process is known dead. */
 export const WorkerRecord = z.object({
@@ -123,6 +141,15 @@ export const WorkerRecord = z.object({
   slots: z.int().positive(),
   contextTokensMax: z.int().positive(),
   capabilities: ModelRecord.shape.capabilities,
+  /** Of the experts that it was started with. Absent: an older worker, which has none. */
+  experts: z
+    .object({
+      usable: z.array(z.string()),
+      refused: z.array(ExpertRefusal),
+      /** null: the pair has none, or it is refused. */
+      gate: z.object({ sha256: z.string() }).nullable(),
+    })
+    .optional(),
   /** How it drafts. Absent: an older worker, which does not. */
   speculation: z
     .object({

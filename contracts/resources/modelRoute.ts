@@ -9,6 +9,7 @@
  */
 import * as z from 'zod'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
+import { Risk, riskDeployments } from './riskRoute.ts'
 import { hinted, ruled } from './rules.ts'
 
 const Target = z
@@ -160,34 +161,6 @@ const Cascade = ruled(
   ],
 )
 
-const Risk = ruled(
-  z.strictObject({
-    deployment: Target.describe('ModelDeployment that answers first.'),
-    escalateTo: Target.describe('ModelDeployment that answers where the risk is high.'),
-    answerBelow: z.number().min(0).max(1).default(0.2).describe('Below this risk the answer is given.'),
-    escalateFrom: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(0.5)
-      .describe('From this risk on the other one answers; in between it is asked again.'),
-  }),
-  [
-    {
-      cel: 'self.answerBelow <= self.escalateFrom',
-      message: 'answerBelow must not be over escalateFrom; lower it or raise escalateFrom',
-      path: ['answerBelow'],
-      holds: ({ answerBelow, escalateFrom }) => answerBelow <= escalateFrom,
-    },
-    {
-      cel: 'self.deployment != self.escalateTo',
-      message: 'escalateTo must be another deployment',
-      path: ['escalateTo'],
-      holds: ({ deployment, escalateTo }) => deployment !== escalateTo,
-    },
-  ],
-)
-
 const strategies = ['direct', 'weighted', 'cascade', 'risk'] as const
 export type RouteStrategy = (typeof strategies)[number]
 
@@ -201,9 +174,7 @@ export const ModelRouteSpec = ruled(
     direct: Direct.optional().describe('Another name for one deployment.'),
     weighted: Weighted.optional().describe('Shares of requests, such as for a canary.'),
     cascade: Cascade.optional().describe('Smaller models first; what is not good enough goes on to the next.'),
-    risk: Risk.optional().describe(
-      'One deployment, and another one for answers that are likely wrong. Checked, and without effect in this version.',
-    ),
+    risk: Risk.optional().describe('One deployment, and another one for answers that are likely wrong.'),
   }),
   [
     {
@@ -214,6 +185,8 @@ export const ModelRouteSpec = ruled(
   ],
 )
 export type ModelRouteSpec = z.infer<typeof ModelRouteSpec>
+export type CascadeSpec = z.infer<typeof Cascade>
+export type MetaRankingSpec = z.infer<typeof Accept>['metaRanking']
 
 /** `CalibrationReady` only where the strategy rests on a calibration. */
 export const RouteConditionType = z.enum(['Ready', 'DeploymentsReady', 'CalibrationReady', 'Degraded'])
@@ -238,8 +211,16 @@ export const StepCalibration = z.object({
   labels: z.int().min(0).optional().describe('Labelled answers from which the threshold was chosen.'),
   keptShare: z.number().optional().describe('Share of those that the threshold keeps.'),
   errorRate: Interval.optional().describe('Where the error rate of those lies.'),
+  calibration: z.string().optional().describe('Digest of the calibration that is judged.'),
   newLabels: z.int().min(0).optional().describe('Labels that were told of kept answers since.'),
   newWrong: z.int().min(0).optional().describe('Of those, the wrong ones.'),
+  alarm: z
+    .object({
+      sum: z.int().min(0).describe('What the labels since then come to.'),
+      at: z.int().min(1).describe('The sum at which the calibration is called broken.'),
+    })
+    .optional()
+    .describe('How near newer labels are to calling the calibration broken.'),
 })
 export type StepCalibration = z.infer<typeof StepCalibration>
 
@@ -264,6 +245,17 @@ export const ModelRoute = ruled(
 )
 export type ModelRoute = z.infer<typeof ModelRoute>
 
+/** Every ConfigMap that a route names, each once. */
+export function configMapsOf({ cascade }: ModelRouteSpec): string[] {
+  const named = (cascade?.steps ?? []).flatMap(({ accept }) => (accept === undefined ? [] : mapsOf(accept.metaRanking)))
+  return [...new Set(named)]
+}
+
+/** Where the references and the calibration of a step are. */
+function mapsOf({ references, calibration }: MetaRankingSpec): string[] {
+  return [references.configMap, calibration.configMap ?? references.configMap]
+}
+
 export function strategyOf(spec: ModelRouteSpec): RouteStrategy {
   // The schema has exactly one of them.
   return strategies.find((name) => spec[name] !== undefined) ?? 'direct'
@@ -278,7 +270,7 @@ export function deploymentsOf({ direct, weighted, cascade, risk }: ModelRouteSpe
       deployment,
       accept?.metaRanking.judge ?? deployment,
     ]),
-    ...(risk === undefined ? [] : [risk.deployment, risk.escalateTo]),
+    ...(risk === undefined ? [] : riskDeployments(risk)),
   ]
   return [...new Set(named)]
 }

@@ -2,9 +2,10 @@
  * What routers are told of a deployment (`ModelRecord`): while a rollout runs, of the revision that serves, not of the one
  * that is to come.
  */
+import type { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelRecord, WorkerRecord } from '#contracts/records.ts'
-import { type Desired, type Observed, type ObservedWorker, scalesFromZero, stateOf } from './observed.ts'
+import { type Desired, gateFileOf, type Observed, type ObservedWorker, scalesFromZero, stateOf } from './observed.ts'
 import type { RevisionEntry } from './revision.ts'
 
 /** `target`: the revision that new workers are started as. */
@@ -16,12 +17,46 @@ export function recordOf(observed: Observed, desired: Desired, now: number, targ
     servedNames: [...desired.servedNames],
     created: observed.published?.created ?? desired.created,
     ...serving,
+    ...digestOf(serving.revision, target, observed.published),
     slo: { ...spec.slo },
     speculation: liveSpeculation(spec),
+    ...expertsOf(observed, target, now, spec),
     sampling: { ...spec.sampling },
     queue: { ...spec.queue },
     scaling: { fromZero: scalesFromZero(spec), holdMsMax: limits.queue.holdMsMax },
   }
+}
+
+/**
+ * Of the revision that serves, as its workers found them: one that some worker can use is offered, and nobody is asked to choose by a
+ * gate that another revision has. Without a worker, as the resource says.
+ */
+function expertsOf(
+  observed: Observed,
+  target: Target,
+  now: number,
+  { gate }: Desired['spec'],
+): Pick<ModelRecord, 'experts' | 'gate'> {
+  const registration = bestRegistration(readyWorkers(observed, now), target)
+  const gateOf = (sha256: string | undefined) =>
+    sha256 === undefined ? {} : { gate: { sha256, probabilityMin: gate?.probabilityMin ?? 0 } }
+  if (registration === null) {
+    const experts = target.spec.experts.map(({ name }) => ({ name }))
+    return { experts, ...gateOf(gateFileOf(target.spec)?.sha256) }
+  }
+  const said = registration.experts
+  const usable = (said?.usable ?? []).map((name) => ({ name }))
+  const refused = (said?.refused ?? []).flatMap(({ expert, message }) =>
+    expert === null ? [] : [{ name: expert, refusal: message }],
+  )
+  return { experts: [...usable, ...refused], ...gateOf(said?.gate?.sha256) }
+}
+
+/** Of the model that answers; a calibration is about one and no other. Of a revision that is on its way out it is what was published. */
+function digestOf(serving: Revision, target: Target, published: ModelRecord | null): Pick<ModelRecord, 'model'> {
+  const own = target.spec.engine.kind === 'simulated' ? 'simulated' : target.spec.target?.sha256
+  const model = serving === target.revision ? own : published?.revision === serving ? published.model : undefined
+  return model === undefined ? {} : { model }
 }
 
 /** Whatever running workers follow. Their files are part of the revision. */
@@ -34,7 +69,7 @@ type Target = Pick<RevisionEntry, 'revision' | 'spec'>
 type Serving = Pick<ModelRecord, 'revision' | 'contextTokensMax' | 'capabilities' | 'simulated' | 'reproducible'>
 
 function servingOf(observed: Observed, target: Target, now: number): Serving {
-  const ready = observed.workers.filter((worker) => stateOf(worker, observed.busConnectedSince, now) === 'ready')
+  const ready = readyWorkers(observed, now)
   const registration = bestRegistration(ready, target)
   if (registration !== null) return fromRegistration(registration)
   // A ready worker whose registration has not been read (again): what was published of it holds.
@@ -51,6 +86,9 @@ function servingOf(observed: Observed, target: Target, now: number): Serving {
     reproducible: engine.reproducible ? 'proving' : 'no',
   }
 }
+
+const readyWorkers = (observed: Observed, now: number) =>
+  observed.workers.filter((worker) => stateOf(worker, observed.busConnectedSince, now) === 'ready')
 
 /** Of the new revision once one of its workers is ready, else of the old. */
 function bestRegistration(ready: readonly ObservedWorker[], target: Target): WorkerRecord | null {

@@ -60,6 +60,9 @@ export function targetsOf({ policy }: RouteRecord): readonly Omit<Candidate, 'st
       return [{ deployment: policy.deployment, weight: 1 }]
     case 'weighted':
       return policy.targets
+    case 'risk':
+      // Where the risk is high another one answers; whom it is asked of first is no matter of shares either.
+      return [{ deployment: policy.deployment, weight: 1 }]
     case 'cascade':
       // The first is asked; whoever comes after it is no matter of shares.
       return policy.steps.slice(0, 1).map(({ deployment }) => ({ deployment, weight: 1 }))
