@@ -51,7 +51,7 @@ const fastTrials = 12
 /** The recent trials must differ from all by so many standard deviations before the others are forgotten. */
 const surprise = 2.5
 /** Trials after which a sequence's own record weighs as much as everybody's. */
-const shrinkTrials = 16
+const shrinkTrials = 12
 
 export class Shift {
   readonly #slow: Window = { trials: 0, successes: 0, expected: 0 }
