@@ -52,6 +52,8 @@ export const limits = {
     promptsMax: 16,
     /** A prompt of more characters per context token cannot fit, whatever the tokenizer; refused before anybody tokenises it. */
     charactersPerTokenMax: 32,
+    /** Of a text that goes along because the answer may repeat it: longer than nearly every answer, and small beside a prompt. */
+    hintCharactersMax: 32_768,
     /** `maxTokens` when the client names none: the rest of the context, but never more than this. */
     tokensDefault: 4_096,
     /** A request that has had no first token after this is expired; `x-paceline-deadline-ms` shortens it. */
@@ -93,7 +95,7 @@ export const limits = {
     /** Prefixes of a prompt that was sent which count as held by its worker: the shortest and the longest ones. */
     expectedPrefixesMax: 16,
     /** An answer that is held back to be judged, log-probabilities counted as text; far more than a context holds of honest text. */
-    innerAnswerCharactersMax: 1 * mib,
+    innerAnswerCharactersMax: 8 * mib,
     /** Prompts of one inner request: a judge's two for each reference and answer. */
     innerWorksMax: 512,
   },
@@ -233,6 +235,8 @@ export const limits = {
     embeddingWidthMax: 8_192,
     /** A harmonizer's numbers: as base64 350 KB, which with its route fits into one message. */
     parametersMax: 65_536,
+    /** A calibration: its parameters as base64, and a few numbers. */
+    documentBytesMax: 384 * kib,
     /** Expressions, validators and schemas of one answer have so long together; one that takes longer abstains … */
     checkMs: 50,
     /** … and after so many times in a row it is asked no more until its route changes: each costs a thread. */
@@ -379,6 +383,23 @@ export const limits = {
   metrics: {
     /** Distinct client-derived label values (model, tenant); further ones are counted as `other`. */
     labelValuesMax: 1_000,
+  },
+  tracing: {
+    /** Ended spans that wait for their receiver; further ones are dropped and counted. About 1 KiB each. */
+    spansMax: 2_048,
+    /** Spans of one message; the SDKs' own default. */
+    batchSpansMax: 512,
+    /** A batch that is not full is sent after this. */
+    batchWaitMs: 5_000,
+    /** The receiver must have answered after this. */
+    timeoutMs: 10_000,
+    /** Attempts to send a batch while the receiver is away or busy, and the first wait between two of them; doubled each time. */
+    attemptsMax: 4,
+    retryWaitMs: 1_000,
+    /** What is read of a receiver's answer. */
+    answerBytesMax: 64 * kib,
+    /** Candidates of a decision and texts that a span shows of it. */
+    listedMax: 32,
   },
   logs: {
     /** Longest value of one field; a prompt is never logged at all. */

@@ -6,7 +6,7 @@
  */
 import * as z from 'zod'
 import { FailureMessage } from './failure.ts'
-import { DeploymentName, DispatchId, RequestId, Revision, RouterId, TenantId, WorkerId } from './ids.ts'
+import { DeploymentName, DispatchId, RequestId, Revision, RouteName, RouterId, TenantId, WorkerId } from './ids.ts'
 import { limits } from './limits.ts'
 import { Sampling } from './sampling.ts'
 
@@ -56,6 +56,8 @@ export const Dispatch = z.object({
   /** Which of the deployment's experts computes it; absent: none, the model as it is. */
   expert: z.string().optional(),
   sampling: Sampling,
+  /** What the answer may repeat, such as another model's answer to the same question: drafts are taken from it. It changes no token. */
+  hint: z.string().max(limits.request.hintCharactersMax).optional(),
 })
 export type Dispatch = z.infer<typeof Dispatch>
 
@@ -72,6 +74,21 @@ export const Resend = z.object({
   requests: z.array(z.object({ id: DispatchId, from: z.int().nonnegative() })).max(4_096),
 })
 export type Resend = z.infer<typeof Resend>
+
+/** Which expert is this text for? Answered at once, or not at all; asked again it gives the same answer. */
+export const GateQuestion = z.object({
+  router: RouterId,
+  /** The router's own number for it. */
+  number: z.int().nonnegative(),
+  /** Of the gate that is asked (`ModelRecord.gate`): a worker with another one stays silent. */
+  gate: z.string(),
+  /** What `algorithms/preGate/gatedText.ts` takes of a request. */
+  text: z.union([
+    z.string().max(limits.experts.gateCharactersMax),
+    z.array(z.int().nonnegative()).max(limits.experts.gateCharactersMax),
+  ]),
+})
+export type GateQuestion = z.infer<typeof GateQuestion>
 
 export const Drain = z.object({ graceMs: z.number().nonnegative() })
 export type Drain = z.infer<typeof Drain>
@@ -146,6 +163,14 @@ export type RequestEvent = z.infer<typeof RequestEvent>
 export const StepFrame = z.object({ worker: WorkerId, events: z.array(RequestEvent) })
 export type StepFrame = z.infer<typeof StepFrame>
 
+export const GateAnswer = z.object({
+  number: z.int().nonnegative(),
+  /** Null: the model without an expert. */
+  expert: z.string().nullable(),
+  probability: z.number().min(0).max(1),
+})
+export type GateAnswer = z.infer<typeof GateAnswer>
+
 // ---------------------------------------------------------------- reports
 
 /** Decode time by batch shape: `ms[c][r]` for `contexts[c]` tokens per sequence and `rows[r]` batch rows (`algorithms/costCurve.ts`). */
@@ -166,6 +191,7 @@ export const WorkerReport = z.object({
   revision: Revision,
   number: z.int().nonnegative(),
   state: z.enum(['loading', 'ready', 'draining', 'stopped']),
+  /** `total`: how many may be busy now, fewer than the engine has where `spec.slo.admission` keeps some shut. */
   slots: z.object({ total: z.int(), busy: z.int(), waiting: z.int() }),
   cells: z.object({ total: z.int(), used: z.int() }),
   /** Prompt tokens accepted but not yet computed. */
@@ -206,3 +232,14 @@ export const RouterReport = z.object({
   ),
 })
 export type RouterReport = z.infer<typeof RouterReport>
+
+/** router → operator: whether an answer that a cascade kept was right, as its client says. At most once per answer; one that is lost is no harm. */
+export const RouteLabel = z.object({
+  route: RouteName,
+  /** The step that answered. */
+  deployment: DeploymentName,
+  /** `CascadeGuarantee.calibration` of when it was kept. */
+  calibration: z.string().min(1).max(64),
+  correct: z.boolean(),
+})
+export type RouteLabel = z.infer<typeof RouteLabel>

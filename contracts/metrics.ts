@@ -5,7 +5,10 @@
  * `paceline_`. Base units (seconds, bytes, tokens); `_total` on counters. Labels are tags of outcome unions or bounded names:
  * never a key, a prompt or a free text.
  */
+import { calibrationMetrics } from './calibrationMetrics.ts'
+import { routerExpertMetrics, workerExpertMetrics } from './expertMetrics.ts'
 import { buckets, define, type MetricDefinition } from './metricDefinition.ts'
+import { riskMetrics } from './riskMetrics.ts'
 import { routeMetrics } from './routeMetrics.ts'
 
 export { buckets, type MetricDefinition } from './metricDefinition.ts'
@@ -18,6 +21,7 @@ const vllmHistogram = <const N extends string>(name: N, help: string, list: read
 
 /** `engine` is `llamacpp` or `simulated`: a simulated figure never looks like a real one. */
 export const workerMetrics = {
+  ...workerExpertMetrics,
   requestsRunning: vllm('num_requests_running', 'gauge', 'Requests that hold a slot.'),
   requestsWaiting: vllm('num_requests_waiting', 'gauge', 'Requests accepted that wait for a slot.'),
   kvCacheUsage: vllm('kv_cache_usage_perc', 'gauge', 'Share of KV cells in use, 0 to 1.'),
@@ -158,6 +162,8 @@ export const goodputLosses = [
 
 export const routerMetrics = {
   ...routeMetrics,
+  ...riskMetrics,
+  ...routerExpertMetrics,
   requests: define({
     name: 'paceline_requests_total',
     kind: 'counter',
@@ -305,6 +311,7 @@ export const routerMetrics = {
 } as const satisfies Record<string, MetricDefinition>
 
 export const operatorMetrics = {
+  ...calibrationMetrics,
   reconciles: define({
     name: 'paceline_operator_reconciles_total',
     kind: 'counter',

@@ -40,7 +40,13 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
       ]),
       `${root}.worker.*.drain`,
     ],
-    subscribe: [inbox('operator'), `${root}.report.>`, `${root}.router-report.*`, `${root}.fetch.*`],
+    subscribe: [
+      inbox('operator'),
+      `${root}.report.>`,
+      `${root}.router-report.*`,
+      `${root}.route-label.*`,
+      `${root}.fetch.*`,
+    ],
   },
   router: {
     publish: [
@@ -48,9 +54,11 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
       `${root}.worker.*.dispatch`,
       `${root}.worker.*.cancel`,
       `${root}.worker.*.resend`,
+      `${root}.worker.*.gate`,
       `${root}.router-report.*`,
+      `${root}.route-label.*`,
     ],
-    subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.report.>`],
+    subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.router.*.gated`, `${root}.report.>`],
   },
   worker: {
     publish: [
@@ -58,6 +66,7 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
       // What its pair asks for, which changes while it runs.
       ...watchBucket(buckets.models),
       `${root}.router.*.stream`,
+      `${root}.router.*.gated`,
       `${root}.report.>`,
       `${root}.fetch.*`,
     ],

@@ -32,7 +32,12 @@ export const ModelRecord = z.object({
   /** What answers, by its file's content; absent: an older operator. */
   model: ModelDigest.optional(),
   reproducible: z.enum(['no', 'proving', 'proved', 'refuted']),
-  slo: z.object({ ttftMs: z.number().positive(), tpotMs: z.number().positive() }),
+  slo: z.object({
+    ttftMs: z.number().positive(),
+    tpotMs: z.number().positive(),
+    /** Absent: `slots`. */
+    admission: z.enum(['slots', 'goodput']).optional(),
+  }),
   /** What requests get that do not say it. */
   sampling: ChosenDefaults.optional(),
   /** Absent: an older operator, which changes none of it live. */

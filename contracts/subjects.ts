@@ -4,7 +4,7 @@
  * Subjects carry the protocol's version. A breaking change of a message takes a new version, and both are served for one
  * release. Core NATS only: work, deltas, cancels and reports are not stored anywhere.
  */
-import { DeploymentName, type RouterId, WorkerId } from './ids.ts'
+import { DeploymentName, type RouteName, type RouterId, WorkerId } from './ids.ts'
 
 export const protocolVersion = 'v1'
 const root = `paceline.${protocolVersion}`
@@ -16,32 +16,40 @@ export const subjects = {
   cancel: (worker: WorkerId) => `${root}.worker.${worker}.cancel`,
   /** router → worker: send again from there (`Resend`). */
   resend: (worker: WorkerId) => `${root}.worker.${worker}.resend`,
+  /** router → worker: which expert is this text for (`GateQuestion`)? */
+  gate: (worker: WorkerId) => `${root}.worker.${worker}.gate`,
   /** operator → worker: accept nothing new, finish, exit (`Drain`). */
   drain: (worker: WorkerId) => `${root}.worker.${worker}.drain`,
   /** All of the above, for one worker's subscription. */
   workerInbox: (worker: WorkerId) => `${root}.worker.${worker}.*`,
   /** worker → router: what happened to its requests in one step (`StepFrame`). */
   stream: (router: RouterId) => `${root}.router.${router}.stream`,
+  /** worker → router: which expert a text is for (`GateAnswer`). */
+  gated: (router: RouterId) => `${root}.router.${router}.gated`,
   /** worker → every router and the operator: how it stands (`WorkerReport`). */
   report: (deployment: DeploymentName, worker: WorkerId) => `${root}.report.${deployment}.${worker}`,
   allReports: `${root}.report.>`,
   /** router → operator, every second: demand per deployment (`RouterReport`): scaling and `status` read it. */
   routerReport: (router: RouterId) => `${root}.router-report.${router}`,
   allRouterReports: `${root}.router-report.*`,
+  /** router → operator: a client's word on an answer that a cascade kept (`RouteLabel`). */
+  routeLabel: (route: RouteName) => `${root}.route-label.${route}`,
+  allRouteLabels: `${root}.route-label.*`,
   /** fetch → operator: how far a model's download is (`FetchReport`). */
   fetchReport: (sha256: string) => `${root}.fetch.${sha256.slice(0, 16)}`,
   allFetchReports: `${root}.fetch.*`,
 } as const
 
-export type WorkerInboxKind = 'dispatch' | 'cancel' | 'resend' | 'drain'
+const workerInboxKinds = ['dispatch', 'cancel', 'resend', 'gate', 'drain'] as const
+export type WorkerInboxKind = (typeof workerInboxKinds)[number]
 
 /** The last token of a worker inbox subject, or null where the subject is not one. */
 export function parseWorkerInbox(subject: string): { worker: WorkerId; kind: WorkerInboxKind } | null {
   const [head, version, part, worker, kind, ...rest] = subject.split('.')
   if (`${head}.${version}` !== root || part !== 'worker' || rest.length > 0) return null
-  if (kind !== 'dispatch' && kind !== 'cancel' && kind !== 'resend' && kind !== 'drain') return null
+  const known = workerInboxKinds.find((each) => each === kind)
   const id = WorkerId.safeParse(worker)
-  return id.success ? { worker: id.data, kind } : null
+  return id.success && known !== undefined ? { worker: id.data, kind: known } : null
 }
 
 export function parseReport(subject: string): { deployment: DeploymentName; worker: WorkerId } | null {

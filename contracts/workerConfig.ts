@@ -23,10 +23,14 @@ export const WorkerConfig = z.strictObject({
   tablePath: z.string().nullable().default(null),
   /** The verified file of `paceline calibrate acceptance` on this machine; null where the pair has none. */
   acceptancePath: z.string().nullable().default(null),
-  /** Verified adapters on this machine, by the name that requests choose them by. */
-  experts: z.array(z.strictObject({ name: z.string(), path: z.string(), bytes: z.int().min(1) })).default([]),
+  /** Verified adapters on this machine, by the name that requests choose them by; null for the simulated engine. */
+  experts: z.array(z.strictObject({ name: z.string(), path: z.string().nullable() })).default([]),
   /** What adapters may take in memory together. */
   expertBytesMax: z.int().min(1).default(limits.experts.residentBytesMax),
+  /** The verified pre-gate on this machine; null where the pair has none. */
+  gatePath: z.string().nullable().default(null),
+  /** Names the gate for routers. */
+  gateSha256: z.string().nullable().default(null),
   /** At the start; the pair's record says what holds later (`ModelRecord`). */
   speculation: Speculation.prefault({}),
   slo: ModelDeploymentSpec.shape.slo,

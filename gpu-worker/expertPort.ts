@@ -4,11 +4,14 @@
  * Cells belong to the expert under which they were computed: a sequence whose cells are another's must be emptied first. The caller
  * keeps that; the simulated runner proves it. Both runners pass `test/behaviour/experts`.
  */
+import { Failure } from '#contracts/failure.ts'
+import type { ExpertRefusal } from '#contracts/records.ts'
+
 export interface ExpertPort {
   /** Those that can be attached, in the order in which they were loaded. */
   readonly loaded: ReadonlyMap<string, LoadedExpert>
   readonly attached: string | null
-  /** May run beside a decode. Throws `Failure('model-unusable')` where the file is no adapter of this model. Loaded again, it stays as it is. */
+  /** May run beside a decode. Throws `AdapterRefused` where the file is no adapter of this model. Loaded again, it stays as it is. */
   load(name: string, path: string): Promise<LoadedExpert>
   /** Frees it. Never the attached one. */
   unload(name: string): void
@@ -19,4 +22,13 @@ export interface ExpertPort {
 export interface LoadedExpert {
   /** What it takes in memory. */
   readonly bytes: number
+}
+
+export class AdapterRefused extends Failure {
+  readonly reason: ExpertRefusal['reason']
+
+  constructor(reason: ExpertRefusal['reason'], message: string, options: { cause?: unknown } = {}) {
+    super('model-unusable', message, options)
+    this.reason = reason
+  }
 }

@@ -9,36 +9,22 @@ import { planResidence } from '#algorithms/expertResidence.ts'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Clock } from '#runtime/clock.ts'
-import type { WorkerConfig } from '#contracts/workerConfig.ts'
+import type { ExpertRefusal } from '#contracts/records.ts'
 import type { Log } from '#runtime/log.ts'
 import { decideTurn } from './core/expertTurn.ts'
-import type { ExpertPort } from './expertPort.ts'
+import { AdapterRefused, type ExpertPort } from './expertPort.ts'
+import { type ExpertFile, type ExpertSupplies, tooLarge } from './expertSupplies.ts'
 import type { Choice } from './job.ts'
-
-export interface ExpertFile {
-  readonly name: string
-  readonly path: string
-  readonly bytes: number
-}
 
 export interface ExpertTurnsOptions {
   readonly experts: ExpertPort
-  readonly files: readonly ExpertFile[]
-  /** What adapters may take in memory together. */
-  readonly bytesMax: number
+  readonly supplies: ExpertSupplies
   readonly clock: Clock
   readonly log: Log
   /** An expert has been loaded, or cannot be: there is something to do for the engine. */
   readonly onLoaded: () => void
-}
-
-/** null where the deployment has no experts. */
-export function expertTurnsOf(
-  config: Pick<WorkerConfig, 'experts' | 'expertBytesMax'>,
-  surroundings: Omit<ExpertTurnsOptions, 'files' | 'bytesMax'>,
-): ExpertTurns | null {
-  if (config.experts.length === 0) return null
-  return new ExpertTurns({ ...surroundings, files: config.experts, bytesMax: config.expertBytesMax })
+  /** One more expert is refused: whoever offers it must hear of it. */
+  readonly onRefused: () => void
 }
 
 export interface SlotsView {
@@ -60,11 +46,25 @@ export class ExpertTurns {
   #used: string[] = []
   #loading: string | null = null
   #turnStartedAt = 0
-  readonly #broken = new Map<string, Failure>()
+  readonly #refused = new Map<string, AdapterRefused>()
 
   constructor(options: ExpertTurnsOptions) {
     this.#o = options
-    this.#files = new Map(options.files.map((file) => [file.name, file]))
+    const { files, refused } = options.supplies
+    this.#files = new Map(files.map((file) => [file.name, file]))
+    this.#used = [...options.experts.loaded.keys()]
+    for (const { expert, reason, message } of refused)
+      if (expert !== null) this.#refused.set(expert, new AdapterRefused(reason, message))
+  }
+
+  isUsable(expert: string): boolean {
+    return this.#files.has(expert) && !this.#refused.has(expert)
+  }
+
+  /** For the registration. */
+  get state(): { usable: string[]; refused: ExpertRefusal[] } {
+    const refused = [...this.#refused].map(([expert, { reason, message }]) => ({ expert, reason, message }))
+    return { usable: [...this.#files.keys()].filter((name) => this.isUsable(name)), refused }
   }
 
   /** Loaded now, for reports. */
@@ -74,7 +74,7 @@ export class ExpertTurns {
 
   /** Called between two steps; `waiting` in the order in which they would take slots if there were no experts. */
   admit(waiting: readonly Choice[], { total, held }: SlotsView): Admission {
-    const alive = waiting.filter((choice) => !this.#endBroken(choice))
+    const alive = waiting.filter((choice) => !this.#endRefused(choice))
     const now = this.#o.clock.now()
     const turn = decideTurn<Choice, Expert>({
       waiting: alive.map(requestOf),
@@ -121,7 +121,8 @@ export class ExpertTurns {
     const { experts } = this.#o
     const file = this.#files.get(name)
     if (this.#loading !== null || file === undefined) return
-    if (file.bytes > this.#o.bytesMax) return this.#breaks(name, tooLarge(file, this.#o.bytesMax))
+    const { bytesMax } = this.#o.supplies
+    if (file.bytes > bytesMax) return this.#refuse(name, tooLarge(file, bytesMax))
     // Nothing holds a slot: whatever is attached is not in use.
     experts.attach(null)
     for (const gone of this.#whoGoes(name, waiting)) {
@@ -138,16 +139,19 @@ export class ExpertTurns {
       this.#used.push(name)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      this.#breaks(name, error)
+      this.#refuse(name, error)
     }
     this.#loading = null
     this.#o.onLoaded()
   }
 
-  #breaks(name: string, failure: Failure): void {
+  #refuse(name: string, failure: Failure): void {
     this.#o.log.error({ error: failure, expert: name }, 'an expert cannot be loaded: requests that name it fail')
-    this.#broken.set(name, failure)
+    const refusal =
+      failure instanceof AdapterRefused ? failure : new AdapterRefused('NotLoaded', failure.message, { cause: failure })
+    this.#refused.set(name, refusal)
     this.#o.onLoaded()
+    this.#o.onRefused()
   }
 
   #whoGoes(name: string, waiting: readonly Choice[]): readonly string[] {
@@ -158,15 +162,15 @@ export class ExpertTurns {
     return planResidence({
       needed: itemOf(name),
       resident: this.#used.flatMap(itemOf),
-      bytesMax: this.#o.bytesMax,
+      bytesMax: this.#o.supplies.bytesMax,
       isInUse: () => false,
       upcoming: waiting.flatMap(({ job }) => itemOf(job.request.expert)),
       prefetchMax: 0,
     }).evict
   }
 
-  #endBroken({ job }: Choice): boolean {
-    const failure = job.request.expert === null ? undefined : this.#broken.get(job.request.expert)
+  #endRefused({ job }: Choice): boolean {
+    const failure = job.request.expert === null ? undefined : this.#refused.get(job.request.expert)
     if (failure === undefined) return false
     if (job.end === null) {
       job.end = { kind: 'failed', failure }
@@ -176,9 +180,6 @@ export class ExpertTurns {
     return true
   }
 }
-
-const tooLarge = ({ path, bytes }: ExpertFile, bytesMax: number) =>
-  new Failure('model-unusable', `the adapter ${path} takes ${bytes} bytes; all experts together may take ${bytesMax}`)
 
 function requestOf(choice: Choice) {
   const { request, times } = choice.job

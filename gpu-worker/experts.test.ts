@@ -5,7 +5,8 @@ import { expectAllEnded, promptOf, sampling, Stand, type StandOptions } from './
 
 const file = (name: string, bytes = 100) => ({ name, path: `${name}.gguf`, bytes })
 const experts = ['law', 'sql', 'verse', 'code'].map((name) => file(name))
-const stand = (options: StandOptions = {}) => new Stand({ experts, expertBytesMax: 200, slots: 4, ...options })
+const stand = (options: StandOptions = {}) =>
+  new Stand({ experts: { files: experts, bytesMax: 200 }, slots: 4, ...options })
 const ask = (to: Stand, expert: string | undefined, from = 0, maxTokens = 12): DispatchId =>
   to.send({ work: promptOf(20, from), sampling: sampling({ maxTokens }), ...(expert === undefined ? {} : { expert }) })
 const alone = async (expert: string | undefined, from = 0, maxTokens = 12) => {
@@ -65,7 +66,7 @@ describe('a worker with experts', () => {
 
   test('refuses an expert that the deployment does not have, and fails one that does not load, alone', async () => {
     const all = stand({
-      experts: [...experts, file('huge', 1_000), file('broken')],
+      experts: { files: [...experts, file('huge', 1_000), file('broken')], bytesMax: 200 },
     })
     const unknown = ask(all, 'poetry')
     await all.end(unknown)

@@ -7,7 +7,7 @@
 import { Failure } from '#contracts/failure.ts'
 import type { DispatchId, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import { Cancel, Dispatch, Drain, Resend } from '#contracts/messages.ts'
+import { Cancel, Dispatch, Drain, GateQuestion, Resend } from '#contracts/messages.ts'
 import { Assembler, parsePart } from '#contracts/parts.ts'
 import { parseWorkerInbox, subjects, type WorkerInboxKind } from '#contracts/subjects.ts'
 import type { Bus, Subscription } from '#runtime/bus.ts'
@@ -16,6 +16,7 @@ import type { Log } from '#runtime/log.ts'
 import { decode } from '#runtime/messages.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
 import type { Engine } from './engine.ts'
+import type { GateService } from './gateService.ts'
 import type { Jobs } from './jobs.ts'
 import type { ModelRunner } from './modelRunner.ts'
 import type { Outbox } from './outbox.ts'
@@ -32,6 +33,7 @@ export interface InboxOptions {
   readonly jobs: Jobs
   readonly embeddings: EmbeddingQueue
   readonly outbox: Outbox
+  readonly gate: GateService
   readonly isDraining: () => boolean
   readonly onDrain: (graceMs: number) => void
 }
@@ -73,6 +75,8 @@ export class Inbox {
         return this.#cancel(decode(Cancel, bytes))
       case 'resend':
         return this.#o.outbox.resend(decode(Resend, bytes))
+      case 'gate':
+        return this.#o.gate.take(decode(GateQuestion, bytes))
       case 'drain':
         return this.#o.onDrain(decode(Drain, bytes).graceMs)
       default:

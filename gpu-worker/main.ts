@@ -12,6 +12,7 @@ import { version } from '#runtime/version.ts'
 import { printable, readConfig, type WorkerSettings } from './config.ts'
 import { createProposers } from './createProposers.ts'
 import { createRunner } from './createRunner.ts'
+import { openExperts } from './expertSupplies.ts'
 import { createMeasurementStore } from './measurementStore.ts'
 import { createMemoryReader } from './memory.ts'
 import { createWorker, type Worker } from './worker.ts'
@@ -73,6 +74,7 @@ async function open(
     bus,
     clock,
     runner,
+    experts: await openExperts(config, runner, log),
     proposers: await createProposers(config, { runner, log, clock, host, readMemory }),
     readMemory,
     log,

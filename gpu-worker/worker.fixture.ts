@@ -18,6 +18,7 @@ import { createMetrics } from '#runtime/metrics.ts'
 import { createFakeClock, type FakeClock, type ProcessClock } from '#test/simulate/fakeClock.ts'
 import type { Proposer } from './proposer.ts'
 import { type Proposers, simulatedProposers } from './createProposers.ts'
+import { type ExpertSupplies, noExperts } from './expertSupplies.ts'
 import { type MeasurementStore, noMeasurements } from './measurementStore.ts'
 import type { ReadMemory } from './memory.ts'
 import type { BatchSpan, ModelRunner } from './modelRunner.ts'
@@ -98,8 +99,7 @@ export interface StandOptions {
   readonly speculation?: Partial<Speculation>
   /** Beside the simulated draft, which is there where `simulated.draftTokens` is over 0. */
   readonly proposers?: readonly Proposer[]
-  readonly experts?: WorkerConfig['experts']
-  readonly expertBytesMax?: number
+  readonly experts?: Partial<ExpertSupplies>
   readonly log?: Log
   readonly store?: MeasurementStore
   readonly readMemory?: ReadMemory
@@ -143,6 +143,7 @@ export class Stand {
       hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
       curveStore: options.store ?? noMeasurements,
       ...(options.readMemory === undefined ? {} : { readMemory: options.readMemory }),
+      ...(options.experts === undefined ? {} : { experts: { ...noExperts, ...options.experts } }),
     })
     this.worker.start()
   }
@@ -258,8 +259,7 @@ function configOf(options: StandOptions, simulated: SimulatedSettings): WorkerCo
       simulated,
     },
     kvCacheType: 'auto',
-    ...(options.experts === undefined ? {} : { experts: options.experts }),
-    ...(options.expertBytesMax === undefined ? {} : { expertBytesMax: options.expertBytesMax }),
+    experts: (options.experts?.files ?? []).map(({ name, path }) => ({ name, path })),
     speculation: { controller: 'fixed', ...options.speculation },
     slo: { ttftMs: 1_000, tpotMs: 100 },
     nats: { url: 'nats://stub', user: 'worker' },

@@ -13,6 +13,7 @@ import type { Bus, Subscription } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { version } from '#runtime/version.ts'
+import { capabilitiesOf } from './capabilities.ts'
 import { Calibration, KeptCurve } from './curveCalibration.ts'
 import { firstCurve, measurementKey, threadsMax } from './curveFacts.ts'
 import type { ChatTemplate } from './chat/template.ts'
@@ -34,9 +35,10 @@ import { MemoryWatch } from './memoryWatch.ts'
 import { Placement } from './placement.ts'
 import { PrefixCache } from './prefixCache.ts'
 import { createPrepare, openTemplate } from './prepare.ts'
-import { expertTurnsOf, type ExpertTurns } from './expertTurns.ts'
+import { type ExpertSupplies, noExperts } from './expertSupplies.ts'
 import { Reporter, type WorkerState } from './report.ts'
 import { Speculator } from './speculator.ts'
+import { WorkerExperts } from './workerExperts.ts'
 
 export interface WorkerOptions {
   readonly bus: Bus
@@ -48,6 +50,8 @@ export interface WorkerOptions {
   readonly config: WorkerConfig
   readonly hardware: Hardware
   readonly curveStore: MeasurementStore
+  /** Absent: none. */
+  readonly experts?: ExpertSupplies
   /** Who decides how much to draft; absent: as the settings say. */
   readonly createController?: typeof createController
   /** Absent: memory is not watched. */
@@ -91,7 +95,7 @@ class AssembledWorker implements Worker {
   readonly #placement: Placement
   readonly #pace: Pace
   readonly #speculator: Speculator
-  readonly #experts: ExpertTurns | null
+  readonly #experts: WorkerExperts
   readonly #jobs: Jobs
   readonly #embeddings: EmbeddingQueue
   readonly #calibration: Calibration
@@ -128,10 +132,9 @@ class AssembledWorker implements Worker {
     })
     const shared = { runner, placement: this.#placement, pace: this.#pace, meter: this.#meter }
     this.#speculator = this.#createSpeculator()
-    const onLoaded = () => this.#engine.wake()
-    this.#experts = expertTurnsOf(config, { experts: runner.experts, clock, log, onLoaded })
+    this.#experts = this.#createExperts()
     const onLeft = (key: number) => this.#speculator.forget(key)
-    this.#jobs = new Jobs({ ...shared, experts: this.#experts, onChange, onLeft })
+    this.#jobs = new Jobs({ ...shared, slo: config.slo, experts: this.#experts.turns, onChange, onLeft })
     this.#embeddings = new EmbeddingQueue({
       runner,
       clock,
@@ -195,7 +198,10 @@ class AssembledWorker implements Worker {
       bus: this.#o.bus,
       deployment: this.#o.config.deployment,
       log: this.#o.log,
-      onRecord: ({ speculation }) => void (speculation !== undefined && this.#speculator.change(speculation)),
+      onRecord: ({ slo, speculation }) => {
+        this.#jobs.changeSlo(slo)
+        if (speculation !== undefined) this.#speculator.change(speculation)
+      },
     })
     const fail = (error: unknown) => this.#finished.reject(error)
     this.#engine.run().catch(fail)
@@ -221,14 +227,14 @@ class AssembledWorker implements Worker {
       deployment: config.deployment,
       revision: config.revision,
       state: this.#state,
-      slots: { total: slots.total, busy: slots.heldCount, waiting },
+      slots: { total: Math.max(this.#jobs.slotsOpen, slots.heldCount), busy: slots.heldCount, waiting },
       cells: { total: slots.total * runner.info.contextTokensMax, used: slots.cellsUsed },
       promptTokensPending: this.#jobs.promptTokensPending,
       prefixes: this.#placement.digests(),
       costCurve: curveMessage(this.#pace.curve),
       acceptanceLength: Math.max(1, this.#pace.acceptanceLength),
       tokensPerSecond: this.#pace.tokensPerSecond(clock.now()),
-      experts: [...(this.#experts?.resident ?? [])],
+      experts: this.#experts.resident,
     }
   }
 
@@ -252,6 +258,13 @@ class AssembledWorker implements Worker {
       stepMs: (shape) => this.#pace.predictStepMs(shape),
       onChange: () => this.#reporter.register(),
     })
+  }
+
+  #createExperts(): WorkerExperts {
+    const { bus, clock, log, runner, experts } = this.#o
+    const onLoaded = () => this.#engine.wake()
+    const onRefused = () => this.#reporter.register()
+    return new WorkerExperts({ bus, clock, log, runner, supplies: experts ?? noExperts, onLoaded, onRefused })
   }
 
   #createReporter(): Reporter {
@@ -299,6 +312,7 @@ class AssembledWorker implements Worker {
         capabilities: this.#capabilities,
         experts: config.experts,
       }),
+      gate: this.#experts.gate,
       isDraining: () => this.#state !== 'ready',
       // Whoever waits for the end does so through `finished`.
       onDrain: (graceMs) => void this.drain(graceMs).catch(() => undefined),
@@ -375,21 +389,8 @@ class AssembledWorker implements Worker {
       slots: info.slots,
       contextTokensMax: info.contextTokensMax,
       capabilities: this.#capabilities,
+      ...this.#experts.state(),
       speculation: this.#speculator.state,
     }
-  }
-}
-
-function capabilitiesOf(options: {
-  readonly runner: ModelRunner
-  readonly config: WorkerConfig
-  readonly canChat: boolean
-}): WorkerRecord['capabilities'] {
-  const { info } = options.runner
-  return {
-    chat: options.canChat,
-    completions: true,
-    embeddings: options.config.engine.embeddings && info.capabilities.embeddings,
-    grammar: info.capabilities.grammar,
   }
 }

@@ -12,8 +12,10 @@ import type { Log } from '#runtime/log.ts'
 import { goodputOf } from './core/demand.ts'
 import {
   acceptanceFileOf,
+  adapterFilesOf,
   draftFileOf,
   filesOf,
+  gateFileOf,
   modelFileOf,
   type Observed,
   type ObservedWorker,
@@ -171,16 +173,22 @@ function isRollback({ history }: Observed, next: RevisionHistory): boolean {
 
 async function startWorker(world: World, name: DeploymentName, action: StartAction): Promise<void> {
   const { revision, spec, image } = action.start
-  const confirm = (file: ModelFile | null) => (file === null ? Promise.resolve(null) : world.store.confirm(file))
-  const paths = {
-    modelPath: await confirm(modelFileOf(spec)),
-    draftPath: await confirm(draftFileOf(spec)),
-    tablePath: await confirm(tableFileOf(spec)),
-    acceptancePath: await confirm(acceptanceFileOf(spec)),
+  const found = new Map<string, string>()
+  for (const file of filesOf(spec)) {
+    const path = await world.store.confirm(file)
+    // It has gone since it was seen: the store now says so, and the next plan fetches it again.
+    if (path === null) return
+    found.set(file.sha256, path)
   }
-  // A file has gone since it was seen: the store now says so, and the next plan fetches it again.
-  const found = Object.values(paths).filter((path) => path !== null)
-  if (found.length < filesOf(spec).length) return
+  const pathOf = (file: ModelFile | null) => (file === null ? null : (found.get(file.sha256) ?? null))
+  const paths = {
+    modelPath: pathOf(modelFileOf(spec)),
+    draftPath: pathOf(draftFileOf(spec)),
+    tablePath: pathOf(tableFileOf(spec)),
+    acceptancePath: pathOf(acceptanceFileOf(spec)),
+    experts: adapterFilesOf(spec).map(({ name, file }) => ({ name, path: pathOf(file) })),
+    gatePath: pathOf(gateFileOf(spec)),
+  }
   if (action.restart) world.onRestart(name)
   const order = { deployment: name, revision, spec, ...paths }
   await world.platform.startWorker(image === undefined ? order : { ...order, image })

@@ -17,7 +17,7 @@ import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { isStepFrame } from './core/frame.ts'
-import { heldTokensOf } from './core/pick.ts'
+import type { Picked } from './core/pick.ts'
 import { Slots } from './core/slots.ts'
 import { arrive, newOrder, type Order } from './core/stream.ts'
 import type { Sent, Worker, WorkerTable } from './core/workers.ts'
@@ -96,8 +96,8 @@ export class Dispatcher {
     return this.#attempts.size
   }
 
-  send(job: Job, worker: Worker): void {
-    const attempt = this.#newAttempt(job, worker)
+  send(job: Job, picked: Picked): void {
+    const attempt = this.#newAttempt(job, picked)
     attempt.payloads = split(attempt.id, encode(this.#message(job, attempt)))
     job.attempt = attempt
     this.#publishPayloads(attempt)
@@ -291,7 +291,7 @@ export class Dispatcher {
     for (const payload of attempt.payloads ?? []) this.#bus.publish(subject, payload)
   }
 
-  #newAttempt(job: Job, worker: Worker): Attempt {
+  #newAttempt(job: Job, { worker, heldTokens }: Picked): Attempt {
     const now = this.#clock.now()
     const need = jobNeed(job)
     const attempt: Attempt = {
@@ -299,7 +299,7 @@ export class Dispatcher {
       worker,
       sent: this.#workers.sent(worker, {
         choices: job.choices,
-        promptTokens: need.promptTokens - heldTokensOf(worker, need.prefixes),
+        promptTokens: need.promptTokens - heldTokens,
         prefixes: need.prefixes,
       }),
       order: newOrder(),
@@ -328,9 +328,17 @@ export class Dispatcher {
       choices: job.choices,
       deltaIntervalMs: routed.streaming ? 0 : quietIntervalMs(deadlineMs),
       work: job.work,
+      ...(job.expert === null ? {} : { expert: job.expert }),
       sampling: { ...routed.sampling, seed: job.seed },
+      ...hintOf(job),
     }
   }
+}
+
+/** Nothing for nothing: most requests have none. */
+function hintOf({ request, prompt }: Job): Pick<Dispatch, 'hint'> {
+  const hint = request.routed.hints?.[prompt]
+  return hint === undefined || hint === '' ? {} : { hint }
 }
 
 const resendsPerMessage = 4_096

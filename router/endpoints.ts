@@ -12,16 +12,19 @@ import type { Clock } from '#runtime/clock.ts'
 import { parseJson, readBody } from './body.ts'
 import { sessionKeyOf } from './core/sessionKey.ts'
 import { type Exchange, headerOf } from './exchange.ts'
+import { InnerRequests } from './innerRequests.ts'
 import { parseChat } from './openai/chat.ts'
 import { parseCompletion } from './openai/completions.ts'
 import { embeddingBody, parseEmbedding } from './openai/embeddings.ts'
 import { type AnswerIdentity, chatFormat, type Format, textFormat } from './openai/format.ts'
-import type { NamingFields, ParseContext, ParsedRequest } from './openai/route.ts'
+import { parseBody } from './openai/parse.ts'
+import { NamingBody, type NamingFields, type ParseContext, type ParsedRequest } from './openai/route.ts'
 import { StreamSink } from './openai/stream.ts'
 import { WholeSink } from './openai/whole.ts'
-import type { ResponseSink, RoutedRequest } from './request.ts'
+import type { ExpertChoice, ResponseSink, RoutedRequest } from './request.ts'
 import type { Router } from './router.ts'
 import { type NamedRequest, noDeployment } from './routing.ts'
+import type { StagedRecord, Understood } from './staged.ts'
 
 export interface EndpointOptions {
   readonly router: Router
@@ -35,7 +38,9 @@ export interface EndpointOptions {
 export interface Endpoint {
   readonly name: string
   readonly idPrefix: string
-  answer(body: unknown, at: Arrival): { parsed: ParsedRequest; sink: ResponseSink }
+  /** Whether it answers with text, which can be judged. */
+  readonly writes: boolean
+  understand(body: unknown, at: Arrival): Understood
 }
 
 interface Given {
@@ -56,24 +61,26 @@ interface Arrival {
 export const chatEndpoint: Endpoint = {
   name: 'chat.completions',
   idPrefix: 'chatcmpl',
-  answer: (body, at) => generate(parseChat(body, at.context), at, chatFormat),
+  writes: true,
+  understand: (body, at) => generate(parseChat(body, at.context), at, chatFormat),
 }
 
 export const completionEndpoint: Endpoint = {
   name: 'completions',
   idPrefix: 'cmpl',
-  answer: (body, at) => generate(parseCompletion(body, at.context), at, textFormat),
+  writes: true,
+  understand: (body, at) => generate(parseCompletion(body, at.context), at, textFormat),
 }
 
 export const embeddingEndpoint: Endpoint = {
   name: 'embeddings',
   idPrefix: 'embd',
-  answer(body, at) {
+  writes: false,
+  understand(body, at) {
     const parsed = parseEmbedding(body, at.context)
-    const sink = new WholeSink(at.exchange, (_choices, outcome) =>
-      embeddingBody(outcome.embeddings, outcome.usage, parsed),
-    )
-    return { parsed, sink }
+    const open = () =>
+      new WholeSink(at.exchange, (_choices, outcome) => embeddingBody(outcome.embeddings, outcome.usage, parsed))
+    return { parsed, open }
   },
 }
 
@@ -81,14 +88,17 @@ function generate(
   parsed: ParsedRequest,
   at: Arrival,
   formatFor: (identity: AnswerIdentity, options: { usageNull: boolean }) => Format,
-): { parsed: ParsedRequest; sink: ResponseSink } {
-  const { includeUsage } = parsed
-  const format = formatFor(at.identity(parsed), { usageNull: includeUsage })
-  if (!parsed.streaming)
-    return { parsed, sink: new WholeSink(at.exchange, (choices, outcome) => format.whole(choices, outcome.usage)) }
-  const sink = new StreamSink({ format, includeUsage, output: at.exchange })
-  at.exchange.onDrain = () => sink.drained()
-  return { parsed, sink }
+): Understood {
+  return { parsed, open }
+
+  function open(): ResponseSink {
+    const { includeUsage } = parsed
+    const format = formatFor(at.identity(parsed), { usageNull: includeUsage })
+    if (!parsed.streaming) return new WholeSink(at.exchange, (choices, outcome) => format.whole(choices, outcome.usage))
+    const sink = new StreamSink({ format, includeUsage, output: at.exchange })
+    at.exchange.onDrain = () => sink.drained()
+    return sink
+  }
 }
 
 /** Takes one request from its head to its submission; the sink answers from there on. */
@@ -111,21 +121,78 @@ export function serve(
   })
 }
 
-function submit({ router, secondsNow }: EndpointOptions, endpoint: Endpoint, given: Given): void {
+function submit(options: EndpointOptions, endpoint: Endpoint, given: Given): void {
+  const { router } = options
   const { exchange } = given
+  const body = parseJson(given.bytes)
+  const route = router.stagedRoute(modelNameIn(body))
+  if (route !== undefined) {
+    submitStaged(options, endpoint, { ...given, body, route })
+    return
+  }
   const context: ParseContext = {
     model: (named) => chosenModel(router, given, named),
     seed: () => router.newSeed(),
   }
-  const identity = (parsed: ParsedRequest): AnswerIdentity => ({
-    id: `${endpoint.idPrefix}-${router.newId()}`,
+  const { parsed, open } = endpoint.understand(body, { context, exchange, identity: identityOf(options, endpoint) })
+  const handle = router.submit(routed(parsed, given), open())
+  if (!exchange.answered) exchange.running = handle
+}
+
+/** To a route that takes several steps: who answers is not known before somebody has. */
+function submitStaged(
+  options: EndpointOptions,
+  endpoint: Endpoint,
+  given: Given & { readonly body: unknown; readonly route: StagedRecord },
+): void {
+  const { router, clock } = options
+  const { exchange, principal, deadlineMs, body, route } = given
+  if (!endpoint.writes) throw unjudged(route)
+  const named = namedRequest(given, parseBody(NamingBody, body), principal.tenant)
+  const { id, arrivedAt } = exchange
+  const inner = new InnerRequests({ router, clock, client: { ...principal, id, deadlineMs, arrivedAt } })
+  const seed = router.newSeed()
+  const identity = identityOf(options, endpoint)
+  exchange.running = inner
+  router.serveStaged(route, {
+    named,
+    inner,
+    arrivedAt,
+    understand: (model) => {
+      exchange.queueRequestsMax = model.queue.requestsMax
+      return endpoint.understand(body, { context: { model: () => model, seed: () => seed }, exchange, identity })
+    },
+    answer: (decided, understood) => {
+      exchange.decide(decided)
+      return understood.open()
+    },
+    fail: (decided, failure) => {
+      exchange.decide(decided)
+      exchange.fail(failure)
+    },
+    threw: (error) => exchange.threw(error),
+  })
+}
+
+function identityOf({ router, secondsNow }: EndpointOptions, { idPrefix }: Endpoint) {
+  return (parsed: ParsedRequest): AnswerIdentity => ({
+    id: `${idPrefix}-${router.newId()}`,
     created: secondsNow(),
     model: parsed.modelName,
     fingerprint: `fp_${parsed.model.revision}`,
   })
-  const { parsed, sink } = endpoint.answer(parseJson(given.bytes), { context, exchange, identity })
-  const handle = router.submit(routed(parsed, given), sink)
-  if (!exchange.answered) exchange.running = handle
+}
+
+/** Looked at before anything is known to be of its form: what it is not is said when the body is parsed. */
+function modelNameIn(body: unknown): string {
+  return typeof body === 'object' && body !== null && 'model' in body && typeof body.model === 'string'
+    ? body.model
+    : ''
+}
+
+function unjudged({ name, policy }: StagedRecord): Failure {
+  const message = `'${name}' is a route that judges answers (${policy.kind}), and vectors of different models do not compare: name a deployment`
+  return new Failure('unsupported', message, { param: 'model' })
 }
 
 /** What the name stands for, or what a route makes of it for this request. */
@@ -156,12 +223,16 @@ export function namedRequest(
 function routed(parsed: ParsedRequest, given: Given): RoutedRequest {
   const { exchange, principal, deadlineMs, readAt } = given
   exchange.queueRequestsMax = parsed.model.queue.requestsMax
+  const expert = exchange.decided?.expert
+  if (expert?.kind === 'named' && parsed.works.some(({ kind }) => kind === 'embedding'))
+    throw noEmbedding(expert.expert)
   return {
     id: exchange.id,
     tenant: principal.tenant,
     weight: principal.weight,
     priority: principal.priority,
     model: parsed.model,
+    ...(expert === undefined ? {} : { expert, onExpert: (choice: ExpertChoice) => exchange.chose(choice) }),
     works: parsed.works,
     choices: parsed.choices,
     sampling: parsed.sampling,
@@ -171,6 +242,11 @@ function routed(parsed: ParsedRequest, given: Given): RoutedRequest {
     arrivedAt: exchange.arrivedAt,
     readAt,
   }
+}
+
+function noEmbedding(expert: string): Failure {
+  const message = `embeddings are computed without experts: leave out ':${expert}'`
+  return new Failure('unsupported', message, { param: 'model' })
 }
 
 /** `x-paceline-deadline-ms` shortens (or, within bounds, lengthens) the time to the first token. */

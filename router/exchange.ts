@@ -13,11 +13,11 @@ import type { StallWatch } from './backpressure.ts'
 import type { AnsweringSockets } from './clientError.ts'
 import { outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
 import { outcomeTag, type RouterMetrics } from './metrics.ts'
-import { asksForDecision, decisionHeaders, explainHeader } from './openai/decision.ts'
+import { asksForDecision, decisionHeaders, expertHeaders, explainHeader } from './openai/decision.ts'
 import { errorBody, errorJson, retryAfterSeconds, statusOf } from './openai/errors.ts'
 import type { StreamOutput } from './openai/stream.ts'
 import type { WholeOutput } from './openai/whole.ts'
-import type { RequestHandle, RequestOutcome } from './request.ts'
+import type { ExpertChoice, RequestHandle, RequestOutcome } from './request.ts'
 import type { Router } from './router.ts'
 import type { Decided } from './routing.ts'
 
@@ -47,6 +47,8 @@ export class Exchange implements StreamOutput, WholeOutput {
   onDrain: (() => void) | null = null
   /** Which deployment was chosen, and why; null: nothing was asked of a model. */
   decided: Decided | null = null
+  /** Which expert computes it, and why; null where that is not known yet, or nobody has one. */
+  #expert: ExpertChoice | null = null
   readonly #context: ExchangeContext
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -66,6 +68,11 @@ export class Exchange implements StreamOutput, WholeOutput {
     this.id = requestIdOf(request) ?? RequestId.parse(context.router.newId())
     context.answering.begin(request, response)
     response.on('close', () => this.#closed())
+  }
+
+  /** Of several prompts the last. */
+  chose(choice: ExpertChoice): void {
+    this.#expert = choice
   }
 
   get started(): boolean {
@@ -131,6 +138,20 @@ export class Exchange implements StreamOutput, WholeOutput {
     this.#send(status, errorJson({ ...error, type, param: null }), status < 500 ? 'invalid' : 'failed', headers)
   }
 
+  /** Who answers, or why nobody does, where that was found out on the way. */
+  decide(decided: Decided): void {
+    this.decided = decided
+    const { deployment, steps } = decided.decision
+    this.model = deployment ?? steps?.at(-1)?.deployment ?? this.model
+  }
+
+  /** A bug, found where nobody called who could be told. */
+  threw(error: unknown): void {
+    this.#context.log.error({ request: this.id, error }, 'bug: a request handler threw')
+    if (this.started) this.#response.destroy()
+    else this.refuse(500, { message: 'internal error; the log of the router says more', code: 'internal_error' })
+  }
+
   abandon(): void {
     if (this.#answered) return
     this.#done(clientLeftStatus, 'cancelled')
@@ -188,7 +209,7 @@ export class Exchange implements StreamOutput, WholeOutput {
 
   #decisionHeaders(): Record<string, string> {
     if (this.decided === null || !asksForDecision(headerOf(this.#request, explainHeader))) return noHeaders
-    return decisionHeaders(this.decided)
+    return { ...decisionHeaders(this.decided), ...expertHeaders(this.#expert) }
   }
 
   #resume(): void {

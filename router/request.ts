@@ -11,8 +11,10 @@ import type { ChoiceDelta, Usage, Work } from '#contracts/messages.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import type { Waiting } from './core/admit.ts'
+import type { ExpertWish } from './core/expertWish.ts'
 import { estimatedTokens, type Need, needOf } from './core/prompt.ts'
 import type { Attempt } from './dispatch.ts'
+import type { GateCause } from './gates.ts'
 
 export interface RoutedRequest {
   readonly id: RequestId
@@ -26,6 +28,10 @@ export interface RoutedRequest {
   /** Samples of each work. Choice `work × choices + sample` is the client's index. */
   readonly choices: number
   readonly sampling: Sampling
+  /** Absent: none. */
+  readonly expert?: ExpertWish
+  /** Told who computes it once that is known, for each prompt. */
+  readonly onExpert?: (choice: ExpertChoice) => void
   /** Per work: a text that the answer may repeat, such as what another model said. It changes nothing but the pace. */
   readonly hints?: readonly string[]
   /** A streaming request cannot be started again once text was handed to the sink. */
@@ -37,6 +43,15 @@ export interface RoutedRequest {
   readonly arrivedAt: number
   /** When the whole body was there; for what the router adds itself. */
   readonly readAt?: number
+}
+
+/** Who computes a request, and why that one. `named`: the client said so. */
+export interface ExpertChoice {
+  /** Null: the model as it is. */
+  readonly expert: string | null
+  readonly cause: 'named' | GateCause
+  /** How sure the gate was; null where it said nothing. */
+  readonly probability: number | null
 }
 
 export type RequestOutcome =
@@ -78,6 +93,8 @@ export interface Job extends Waiting {
   readonly promptTokensEstimate: number
   /** What a pick must know of the prompt; null until somebody asked (`jobNeed`). */
   need: Need | null
+  /** Null: the model as it is. Settled before the job is offered to a lane. */
+  expert: string | null
   attempt: Attempt | null
   retriesLeft: number
   excluded: WorkerId[]
@@ -164,6 +181,7 @@ function newJob(request: ActiveRequest, part: Pick<Job, 'work' | 'choices' | 'fi
     expiresAt: request.expiresAt,
     promptTokensEstimate: estimatedTokens(part.work),
     need: null,
+    expert: null,
     attempt: null,
     retriesLeft: 1,
     excluded: [],
@@ -174,8 +192,9 @@ function newJob(request: ActiveRequest, part: Pick<Job, 'work' | 'choices' | 'fi
 
 /** Hashing a long prompt costs about 1 ns a character: once, and only where it is asked for. */
 export function jobNeed(job: Job): Need {
-  const { work, tenant, promptTokensEstimate: promptTokens, request, firstChoice } = job
-  return (job.need ??= needOf(work, { tenant, promptTokens, name: `${request.routed.id}/${firstChoice}` }))
+  const { work, tenant, expert, promptTokensEstimate: promptTokens, request, firstChoice } = job
+  const name = `${request.routed.id}/${firstChoice}`
+  return (job.need ??= needOf(work, { owner: { tenant, expert }, promptTokens, name }))
 }
 
 /** Prompt tokens count once per prompt, completion tokens once per sample. */

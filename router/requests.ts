@@ -10,9 +10,11 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Cancel, ChoiceDelta, Outcome } from '#contracts/messages.ts'
 import type { Clock } from '#runtime/clock.ts'
+import type { Picked } from './core/pick.ts'
 import { Slots } from './core/slots.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
 import type { Dispatcher, DispatchEvents } from './dispatch.ts'
+import type { ExpertChoices } from './expertChoices.ts'
 import type { Lanes } from './lanes.ts'
 import type { RequestMeter } from './metrics.ts'
 import {
@@ -33,9 +35,11 @@ export class Requests implements DispatchEvents {
   readonly #workers: WorkerTable
   readonly #meter: RequestMeter
   readonly #active = new Slots<ActiveRequest>()
+  readonly #experts: ExpertChoices
   #parts: { dispatcher: Dispatcher; lanes: Lanes } | null = null
 
-  constructor(options: { clock: Clock; workers: WorkerTable; meter: RequestMeter }) {
+  constructor(options: { clock: Clock; workers: WorkerTable; meter: RequestMeter; experts: ExpertChoices }) {
+    this.#experts = options.experts
     this.#clock = options.clock
     this.#workers = options.workers
     this.#meter = options.meter
@@ -55,8 +59,7 @@ export class Requests implements DispatchEvents {
     request.slot = this.#active.add(request)
     for (const job of request.jobs) {
       if (request.ended) return ended
-      const refusal = this.#lanes.offer(job)
-      if (refusal !== null) this.#fail(request, refusal)
+      this.#experts.settle(job, () => this.#offer(job))
     }
     // Sent before this returns: nothing of the time was spent in the queue.
     if (request.dispatchedAt !== null) this.#meter.overhead(routed, this.#clock.now())
@@ -85,14 +88,14 @@ export class Requests implements DispatchEvents {
   }
 
   /** For `Lanes`: the job leaves the queue for this worker. */
-  send(job: Job, worker: Worker): void {
+  send(job: Job, picked: Picked): void {
     const { request } = job
     const now = this.#clock.now()
     if (request.dispatchedAt === null) {
       request.dispatchedAt = now
       this.#meter.dispatched(request, now)
     }
-    this.#dispatcher.send(job, worker)
+    this.#dispatcher.send(job, picked)
   }
 
   /** For `Lanes`: the job left the queue without a worker. */
@@ -175,6 +178,12 @@ export class Requests implements DispatchEvents {
 
   freed(worker: Worker): void {
     this.#lanes.place(worker.deployment)
+  }
+
+  #offer(job: Job): void {
+    if (job.request.ended) return
+    const refusal = this.#lanes.offer(job)
+    if (refusal !== null) this.#fail(job.request, refusal)
   }
 
   #failedAtWorker(job: Job, worker: Worker, failure: Failure): void {

@@ -19,15 +19,20 @@ import { Authenticator } from './auth.ts'
 import { type Pick, pick } from './core/pick.ts'
 import { targetsOf } from './core/route.ts'
 import { WorkerTable } from './core/workers.ts'
+import { Deployments } from './deployments.ts'
 import { Dispatcher } from './dispatch.ts'
+import { ExpertChoices } from './expertChoices.ts'
+import { Gates } from './gates.ts'
 import { Lanes } from './lanes.ts'
 import { RequestMeter, type RouterMetrics } from './metrics.ts'
 import { Registry } from './registry.ts'
 import type { RequestHandle, ResponseSink, RoutedRequest } from './request.ts'
 import { Requests } from './requests.ts'
 import { type Decided, type NamedRequest, Routing } from './routing.ts'
+import type { StagedRecord, StagedRequest } from './staged.ts'
+import { type RiskParts, StagedRoutes } from './stagedRoutes.ts'
 
-export interface RouterOptions {
+export interface RouterOptions extends RiskParts {
   readonly bus: Bus
   readonly clock: Clock
   readonly log: Log
@@ -68,6 +73,10 @@ export interface Router {
   decide(request: NamedRequest): Decided | undefined
   /** What `decide` would say now. */
   explain(request: NamedRequest): Decided | undefined
+  /** The route of that name, where it takes several steps. */
+  stagedRoute(name: string): StagedRecord | undefined
+  /** Throws the Failure to answer with, where nothing is begun; else the request is answered whenever it is. */
+  serveStaged(route: StagedRecord, request: StagedRequest): void
   /** A request id or seed that no other request of this router has. */
   newId(): string
   newSeed(): number
@@ -105,6 +114,8 @@ class BusRouter implements Router {
   readonly #registry: Registry
   readonly #authenticator: Authenticator
   readonly #routing: Routing
+  readonly #staged: StagedRoutes
+  readonly #gates: Gates
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
   /** Ids stand in every frame of a stream, so they are short. */
@@ -126,12 +137,15 @@ class BusRouter implements Router {
     this.id = config.router ?? newRouterId(random)
     this.#idStem = this.id.replace(/^router-/, '')
     this.#meter = new RequestMeter(metrics)
-    const requests = new Requests({ clock, workers, meter: this.#meter })
+    this.#gates = new Gates({ router: this.id, bus, clock, log, workers })
+    const { accessLog } = config
+    const experts = new ExpertChoices({ gates: this.#gates, clock, log, metrics, accessLog })
+    const requests = new Requests({ clock, workers, meter: this.#meter, experts })
     const lanes = new Lanes({
       clock,
       workers,
       pick: options.pick ?? pick,
-      send: (job, worker) => requests.send(job, worker),
+      send: (job, picked) => requests.send(job, picked),
       drop: (job, failure) => requests.drop(job, failure),
       held: {
         began: () => this.#reportSoon(),
@@ -157,8 +171,10 @@ class BusRouter implements Router {
       },
     })
     this.#authenticator = new Authenticator(this.#registry)
-    const { accessLog } = config
-    this.#routing = new Routing({ registry: this.#registry, workers, clock, log, metrics, accessLog })
+    const registry = this.#registry
+    const deployments = new Deployments({ registry, workers, lanes, meter: this.#meter, clock })
+    this.#routing = new Routing({ registry, deployments, clock, log, metrics, accessLog })
+    this.#staged = new StagedRoutes({ ...options, deployments, routing: this.#routing })
   }
 
   async start(): Promise<void> {
@@ -171,6 +187,7 @@ class BusRouter implements Router {
       clock.every(limits.router.sweepIntervalMs, () => this.#sweep()),
       clock.every(limits.router.reportIntervalMs, () => this.#report()),
     )
+    this.#gates.start()
     await this.#registry.start()
   }
 
@@ -209,7 +226,18 @@ class BusRouter implements Router {
   }
 
   explain(request: NamedRequest): Decided | undefined {
-    return this.#routing.explain(request)
+    const route = this.#routing.staged(request.model)
+    return route === undefined ? this.#routing.explain(request) : this.#staged.explain(route, request)
+  }
+
+  stagedRoute(name: string): StagedRecord | undefined {
+    return this.#routing.staged(name)
+  }
+
+  serveStaged(route: StagedRecord, request: StagedRequest): void {
+    const refusal = this.#refusal()
+    if (refusal !== null) throw refusal
+    this.#staged.run(route, request)
   }
 
   newId(): string {
@@ -270,6 +298,8 @@ class BusRouter implements Router {
     this.#hurriedReport?.cancel()
     this.#hurriedReport = null
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
+    this.#gates.stop()
+    this.#staged.stop()
     this.#registry.stop()
   }
 

@@ -86,6 +86,8 @@ function addModelPages(app: Express, router: Router, open: Open): void {
       if (view !== undefined) return modelBody(view, name)
       const route = router.route(name)
       if (route !== undefined) return routeBody(route)
+      const expert = modelList(router.models(), []).data.find(({ id }) => id === name)
+      if (expert !== undefined) return expert
       throw new Failure('model-not-found', `the model '${name.slice(0, 128)}' does not exist here`, { param: 'model' })
     })
   })

@@ -4,18 +4,19 @@
  *
  * A deployment's own and served names are looked up first; only routes are counted and logged. Decides nothing itself.
  */
-import type { RequestId, TenantId } from '#contracts/ids.ts'
+import type { DeploymentName, RequestId, TenantId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { Failure } from '#contracts/failure.ts'
-import type { ModelRecord } from '#contracts/records.ts'
+import type { ModelRecord, RouteRecord } from '#contracts/records.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import { type ExpertWish, hasExpert, noSuchExpert, splitName, wishOf } from './core/expertWish.ts'
 import { decideRoute, namedDecision, type RouteDecision, type Standing, targetsOf } from './core/route.ts'
 import type { SessionKey } from './core/sessionKey.ts'
-import type { WorkerTable } from './core/workers.ts'
-import { holdsFromZero } from './holds.ts'
+import type { Deployments } from './deployments.ts'
 import type { RouterMetrics } from './metrics.ts'
 import type { Registry } from './registry.ts'
+import type { StagedRecord } from './staged.ts'
 
 export interface NamedRequest {
   readonly id: RequestId
@@ -31,11 +32,13 @@ export interface Decided {
   readonly record: ModelRecord | null
   /** What deciding took. */
   readonly tookMs: number
+  /** Which of the deployment's experts; absent: none. */
+  readonly expert?: ExpertWish
 }
 
 export class Routing {
   readonly #registry: Registry
-  readonly #workers: WorkerTable
+  readonly #deployments: Deployments
   readonly #clock: Clock
   readonly #log: Log
   readonly #metrics: RouterMetrics
@@ -44,14 +47,14 @@ export class Routing {
   /** `accessLog`: each decision is worth a line like each request. */
   constructor(options: {
     registry: Registry
-    workers: WorkerTable
+    deployments: Deployments
     clock: Clock
     log: Log
     metrics: RouterMetrics
     accessLog: boolean
   }) {
     this.#registry = options.registry
-    this.#workers = options.workers
+    this.#deployments = options.deployments
     this.#clock = options.clock
     this.#log = options.log
     this.#metrics = options.metrics
@@ -59,42 +62,68 @@ export class Routing {
   }
 
   /** What would be done now, and nothing else. Undefined: nobody has this name. */
-  explain({ model, tenant, key }: NamedRequest): Decided | undefined {
+  explain({ model: name, tenant, key }: NamedRequest): Decided | undefined {
+    const { model, expert } = splitName(name, (each) => this.#isKnown(each))
     const record = this.#registry.model(model)
-    if (record !== undefined) return { decision: namedDecision(record.deployment), record, tookMs: 0 }
+    if (record !== undefined)
+      return { decision: namedDecision(record.deployment), record, tookMs: 0, expert: wishOf(record, expert) }
     const route = this.#registry.route(model)
-    if (route === undefined) return undefined
+    if (route === undefined || (expert !== null && isStaged(route))) return undefined
     const startedAt = this.#clock.now()
-    const candidates = targetsOf(route).map((target) => ({ ...target, standing: this.#standingOf(target.deployment) }))
+    const candidates = targetsOf(route).map((target) => ({
+      ...target,
+      standing: this.#standingFor(target.deployment, expert),
+    }))
     const decision = decideRoute(route, candidates, { tenant, key })
     const { deployment } = decision
     const chosen = deployment === null ? null : (this.#registry.deployment(deployment) ?? null)
-    return { decision, record: chosen, tookMs: this.#clock.now() - startedAt }
+    const tookMs = this.#clock.now() - startedAt
+    if (chosen !== null) return { decision, record: chosen, tookMs, expert: wishOf(chosen, expert) }
+    if (expert !== null) throw noSuchExpert(model, expert, this.#expertsOf(route))
+    return { decision, record: chosen, tookMs }
+  }
+
+  #isKnown(name: string): boolean {
+    return this.#registry.model(name) !== undefined || this.#registry.route(name) !== undefined
+  }
+
+  /** Who does not have the expert that is asked for is no candidate. */
+  #standingFor(deployment: DeploymentName, expert: string | null): Standing {
+    const record = this.#registry.deployment(deployment)
+    return record !== undefined && !hasExpert(record, expert) ? 'unknown' : this.#deployments.standing(deployment)
+  }
+
+  #expertsOf(route: RouteRecord): ModelRecord['experts'] {
+    const experts = targetsOf(route).flatMap(({ deployment }) => this.#registry.deployment(deployment)?.experts ?? [])
+    return [...new Map(experts.map((expert) => [expert.name, expert])).values()]
   }
 
   /** As `explain`, for a request that is then carried out: it leaves its record. */
   decide(request: NamedRequest): Decided | undefined {
     const decided = this.explain(request)
-    if (decided !== undefined && decided.decision.route !== null) this.#record(request, decided)
+    if (decided === undefined || decided.decision.route === null) return decided
+    this.record(request, decided)
+    this.#metrics.routeDecisionSeconds.observe({ strategy: decided.decision.strategy }, decided.tookMs / 1_000)
     return decided
   }
 
-  #record({ id, model }: NamedRequest, { decision, tookMs }: Decided): void {
-    const { route, strategy, deployment, cause } = decision
+  /** What was decided, whoever decided it. */
+  record({ id, model }: NamedRequest, { decision, tookMs }: Decided): void {
+    const { route, deployment, cause } = decision
     this.#metrics.routeDecisions.inc({ route: route ?? 'none', deployment: deployment ?? 'none', cause })
-    this.#metrics.routeDecisionSeconds.observe({ strategy }, tookMs / 1_000)
     this.#log[this.#say]({ request: id, model, ...decision, tookMs }, 'route decided')
   }
 
-  #standingOf(deployment: string): Standing {
-    const record = this.#registry.deployment(deployment)
-    if (record === undefined) return 'unknown'
-    const workers = this.#workers.of(record.deployment)
-    const now = this.#clock.now()
-    if (workers.some((worker) => this.#workers.standing(worker, now) === 'live')) return 'ready'
-    return workers.length === 0 && holdsFromZero(record) ? 'asleep' : 'unready'
+  /** The route of this name, where it takes several steps; a deployment's own names come first. */
+  staged(name: string): StagedRecord | undefined {
+    if (this.#registry.model(name) !== undefined) return undefined
+    const route = this.#registry.route(name)
+    return route !== undefined && isStaged(route) ? route : undefined
   }
 }
+
+const isStaged = (route: RouteRecord): route is StagedRecord =>
+  route.policy.kind === 'cascade' || route.policy.kind === 'risk'
 
 /** For a route of which no deployment exists. */
 export function noDeployment(model: string): Failure {

@@ -1,7 +1,9 @@
 /**
- * What a pre-gate reads of a request: what the user wrote, from the conversation's first message on. The beginning of a conversation
- * stays as it is, so all of its turns go to one expert, whose prefix cache holds them. What a client or template adds is not read.
+ * What a pre-gate reads of a request: the first message of its user, from its beginning on. It stays as it is through a whole
+ * conversation, so all turns go to one expert, whose prefix cache holds them, whichever router is asked and whatever it remembers. What a
+ * client or template adds is not read. Bounded, the same for whoever trains a gate and whoever asks one.
  */
+import { limits } from '#contracts/limits.ts'
 import type { ChatMessage, Work } from '#contracts/messages.ts'
 
 /** Token ids where the client sent ids; null where there is nothing to gate. */
@@ -10,7 +12,7 @@ export function gatedText(work: Work): string | readonly number[] | null {
     case 'chat':
       return gatedMessages(work.messages)
     case 'completion':
-      return work.prompt
+      return gatedStart(work.prompt)
     case 'embedding':
       return null
     default:
@@ -19,8 +21,11 @@ export function gatedText(work: Work): string | readonly number[] | null {
 }
 
 export function gatedMessages(messages: readonly Pick<ChatMessage, 'role' | 'content'>[]): string {
-  return messages
-    .filter(({ role }) => role === 'user')
-    .map(({ content }) => content)
-    .join('\n')
+  return gatedStart(messages.find(({ role }) => role === 'user')?.content ?? '')
+}
+
+export function gatedStart(prompt: string): string
+export function gatedStart(prompt: string | readonly number[]): string | readonly number[]
+export function gatedStart(prompt: string | readonly number[]): string | readonly number[] {
+  return prompt.slice(0, limits.experts.gateCharactersMax)
 }

@@ -4,7 +4,7 @@
  */
 import { open } from 'node:fs/promises'
 import * as z from 'zod'
-import { gatedMessages } from '#algorithms/preGate/gatedText.ts'
+import { gatedMessages, gatedStart } from '#algorithms/preGate/gatedText.ts'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import { ChatMessage } from '#contracts/messages.ts'
@@ -44,6 +44,10 @@ export async function readLabelledPrompts(path: string): Promise<LabelledPrompt[
   return prompts
 }
 
+/** As a router will gate it. */
+const textOf = ({ prompt, messages = [] }: z.infer<typeof Line>) =>
+  prompt === undefined ? gatedMessages(messages) : gatedStart(prompt)
+
 function parseLine(line: string, where: string): LabelledPrompt {
   let value: unknown
   try {
@@ -52,7 +56,7 @@ function parseLine(line: string, where: string): LabelledPrompt {
     throw new Failure('invalid-configuration', `${where} is not JSON`, { cause })
   }
   const { data, error } = Line.safeParse(value)
-  if (data !== undefined) return { text: data.prompt ?? gatedMessages(data.messages ?? []), expert: data.expert }
+  if (data !== undefined) return { text: textOf(data), expert: data.expert }
   const [first] = error.issues
   const place = first === undefined || first.path.length === 0 ? '' : `${first.path.join('.')}: `
   throw new Failure('invalid-configuration', `${where} is no labelled prompt (${place}${first?.message ?? ''})`)

@@ -6,6 +6,7 @@
  * `fieldsWithoutEffect`, from which a condition tells the user.
  */
 import * as z from 'zod'
+import { limits } from '../limits.ts'
 import { Sampling } from '../sampling.ts'
 import { Engine } from './engine.ts'
 import { apiVersion, conditionOf, conditionsOf, dnsLabel, nameRule, OwnMetadata, ServedName } from './metadata.ts'
@@ -23,6 +24,12 @@ export { Rollout, type Scale, Scaling, scaleOf } from './scaling.ts'
 export const Slo = z.strictObject({
   ttftMs: z.number().positive().max(3_600_000).default(1_000).describe('First token within this many milliseconds …'),
   tpotMs: z.number().positive().max(3_600_000).default(100).describe('… and then this many per token on average.'),
+  admission: z
+    .enum(['slots', 'goodput'])
+    .default('slots')
+    .describe(
+      'Who runs at once: `slots`: as many as the engine has slots; `goodput`: as many as still have their tokens within `tpotMs`, as measured, while the others wait in their routers. Changes live.',
+    ),
 })
 
 const guard = (klMax: number) =>
@@ -94,13 +101,26 @@ export type Speculation = z.infer<typeof Speculation>
 export const LiveSpeculation = Speculation.omit({ table: true, acceptance: true })
 export type LiveSpeculation = z.infer<typeof LiveSpeculation>
 
+/** How clients ask for the model without an expert where a gate would choose: `model:base`. */
+export const baseExpert = 'base'
+
 const Expert = z.strictObject({
   name: z
     .string()
     .max(63)
     .regex(dnsLabel, 'a DNS label: lower-case letters, digits and "-"')
-    .describe('Name by which clients and routes choose it.'),
-  adapter: ModelFile.describe('The LoRA adapter.'),
+    .describe('Clients choose it as `model:name`. Not `base`, which stands for the model without any expert.'),
+  adapter: ModelFile.describe('The LoRA adapter, as GGUF, made for just this target.'),
+})
+
+const Gate = z.strictObject({
+  file: ModelFile.describe('What `paceline calibrate gate` wrote for this target and these experts.'),
+  probabilityMin: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('A prompt of which the gate is less sure gets the model without an expert. Changes live.'),
 })
 
 const { temperature, topP, topK, minP, presencePenalty, frequencyPenalty, repetitionPenalty } = Sampling.shape
@@ -146,7 +166,20 @@ const specFields = z.strictObject({
     })
     .prefault({})
     .describe('Predicting the KV cache of a prompt instead of computing it.'),
-  experts: namedListOf(Expert, 16).default([]).describe('Adapters, one of which a gate chooses per request.'),
+  experts: namedListOf(Expert, 16)
+    .default([])
+    .describe('LoRA adapters on the target: a request asks for one as `model:name`, or `gate` chooses one.'),
+  gate: Gate.optional().describe(
+    'Chooses the expert of requests that ask for the model by its plain name; without it they get the model as it is.',
+  ),
+  expertMemoryMiB: z
+    .int()
+    .min(1)
+    .max(1_048_576)
+    .optional()
+    .describe(
+      `Memory for adapters that are loaded at the same time, in MiB of their files; ${limits.experts.residentBytesMax / 2 ** 20} where it is not said.`,
+    ),
   sampling: SamplingSettings.prefault({}).describe(
     'What a request gets that does not say it, as the model’s makers recommend; a change needs no new worker.',
   ),
@@ -193,6 +226,18 @@ export const ModelDeploymentSpec = ruled(specFields, [
     holds: ({ speculation, draft }) => speculation.acceptance === undefined || draft !== undefined,
   },
   {
+    cel: `self.experts.all(expert, expert.name != '${baseExpert}')`,
+    message: 'base is how clients ask for the model without an expert; give the expert another name',
+    path: ['experts'],
+    holds: ({ experts }) => experts.every(({ name }) => name !== baseExpert),
+  },
+  {
+    cel: '!has(self.gate) || size(self.experts) > 0',
+    message: 'there is nothing to choose between: add spec.experts or remove it',
+    path: ['gate'],
+    holds: ({ gate, experts }) => gate === undefined || experts.length > 0,
+  },
+  {
     cel: "!self.engine.reproducible || self.compression.kvCache.type != 'f16'",
     message: 'engine.reproducible excludes an f16 cache (its results depend on the batch); use auto, q8_0 or bf16',
     path: ['compression', 'kvCache', 'type'],
@@ -225,7 +270,6 @@ const laterFields: Readonly<Record<string, (spec: ModelDeploymentSpec) => boolea
   'spec.compression.kvCache.cold': ({ compression }) => compression.kvCache.cold !== 'raw',
   'spec.compression.weights': ({ compression }) => compression.weights !== undefined,
   'spec.kvPrediction.mode': ({ kvPrediction }) => kvPrediction.mode !== 'off',
-  'spec.experts': ({ experts }) => experts.length > 0,
 }
 export const fieldsOfLaterVersions: readonly string[] = Object.keys(laterFields)
 

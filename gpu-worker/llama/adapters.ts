@@ -6,7 +6,7 @@
  * lock, so loads and frees of one model never run at the same time: `AdapterShelf` takes care of that, and is the way to load one.
  */
 import assert from 'node:assert/strict'
-import { Failure } from '#contracts/failure.ts'
+import { AdapterRefused } from '../expertPort.ts'
 import { type GgufHeader, ggufType, readGgufHeader } from './ggufHeader.ts'
 import { type Hold, Lifetime } from './hold.ts'
 import { callAsync } from './nativeCall.ts'
@@ -52,7 +52,7 @@ export class AdapterShelf {
   }
 
   /**
-   * Throws `Failure('model-unusable')` where the file is no LoRA adapter, or one for another base. An adapter that was trained on
+   * Throws `AdapterRefused` where the file is no LoRA adapter, or one for another base. An adapter that was trained on
    * another model of the very same shapes cannot be told apart; the resource pins both files for that reason.
    */
   load(name: string, path: string): Promise<NativeAdapter> {
@@ -72,7 +72,11 @@ export class AdapterShelf {
     if (handle === null) {
       parent.release()
       const reasons = nativeLog.takeErrors().join('; ') || 'no reason given'
-      throw unusable(path, `does not fit the base model ${model.metadata('general.name') ?? ''}: ${reasons}`)
+      throw refusal(
+        'OtherBase',
+        path,
+        `does not fit the base model ${model.metadata('general.name') ?? ''}: ${reasons}`,
+      )
     }
     const free = () => {
       this.#turn = this.#turn.then(() => {
@@ -85,8 +89,8 @@ export class AdapterShelf {
 }
 
 function checkAdapter({ settings }: GgufHeader, base: { path: string; architecture: string }): void {
-  const refuse = (problem: string) => {
-    throw unusable(base.path, problem)
+  const refuse = (problem: string, reason: AdapterRefused['reason'] = 'NoAdapter') => {
+    throw refusal(reason, base.path, problem)
   }
   const shown = (key: string) => JSON.stringify(settings.get(key)?.value ?? null)
   const texts = ['general.type', 'adapter.type', 'general.architecture'] as const
@@ -94,11 +98,14 @@ function checkAdapter({ settings }: GgufHeader, base: { path: string; architectu
   if (kind !== 'adapter') refuse(`is no adapter: its general.type is ${shown('general.type')}`)
   if (adapterKind !== 'lora') refuse(`is no LoRA adapter: its adapter.type is ${shown('adapter.type')}`)
   if (architecture !== base.architecture)
-    refuse(`is for another base, of architecture ${shown('general.architecture')} and not "${base.architecture}"`)
+    refuse(
+      `is for another base, of architecture ${shown('general.architecture')} and not "${base.architecture}"`,
+      'OtherBase',
+    )
   const alpha = settings.get('adapter.lora.alpha')
   if (alpha !== undefined && alpha.type !== ggufType.float32)
     refuse(`is damaged: its adapter.lora.alpha is ${shown('adapter.lora.alpha')}, which is no float32`)
 }
 
-const unusable = (path: string, problem: string) =>
-  new Failure('model-unusable', `the adapter ${path} ${problem}. Convert it for this base model, or correct its source`)
+const refusal = (reason: AdapterRefused['reason'], path: string, problem: string) =>
+  new AdapterRefused(reason, `the adapter ${path} ${problem}. Convert it for this base model, or correct its source`)

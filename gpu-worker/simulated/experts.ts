@@ -6,10 +6,11 @@
  */
 import assert from 'node:assert/strict'
 import type { BatchSpan, Slot } from '../modelRunner.ts'
-import type { ExpertPort, LoadedExpert } from '../expertPort.ts'
+import { AdapterRefused, type ExpertPort, type LoadedExpert } from '../expertPort.ts'
 import { createLanguageModel, type LanguageModel, mix } from './languageModel.ts'
 
-const bytesOfEach = 1 << 20
+/** Of each adapter, whatever its file. */
+export const simulatedAdapterBytes = 1 << 20
 
 export class SimulatedExperts implements ExpertPort {
   readonly loaded = new Map<string, LoadedExpert>()
@@ -17,10 +18,12 @@ export class SimulatedExperts implements ExpertPort {
   readonly #models = new Map<string | null, LanguageModel>()
   /** What is not here has no cells, or such as were brought back from outside. */
   readonly #computedBy = new Map<Slot, string | null>()
+  readonly #refused: readonly string[]
   #attached: string | null = null
 
-  constructor(seed: number) {
+  constructor(seed: number, refused: readonly string[] = []) {
     this.#seed = seed
+    this.#refused = refused
   }
 
   get attached(): string | null {
@@ -37,7 +40,9 @@ export class SimulatedExperts implements ExpertPort {
   }
 
   load(name: string): Promise<LoadedExpert> {
-    const expert = this.loaded.get(name) ?? { bytes: bytesOfEach }
+    if (this.#refused.includes(name))
+      return Promise.reject(new AdapterRefused('OtherBase', `the simulated engine was told to refuse ${name}`))
+    const expert = this.loaded.get(name) ?? { bytes: simulatedAdapterBytes }
     this.loaded.set(name, expert)
     return Promise.resolve(expert)
   }

@@ -78,7 +78,7 @@ class SimulatedRunner implements ModelRunner {
     this.info = infoOf(options)
     this.batchTokensMax = options.batchTokensMax ?? 16_384
     this.#cells = new Cells({ ...options, cellsMax: options.cellsMax ?? options.slots * options.contextTokensMax })
-    this.experts = new SimulatedExperts(options.seed)
+    this.experts = new SimulatedExperts(options.seed, options.refusedExperts)
     this.#model = this.experts.model
     this.#times = createStepTimes(options)
     this.#faults = planFaults(options.faults, options.seed)

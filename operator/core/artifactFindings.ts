@@ -3,10 +3,20 @@
  *
  * A field that this version accepts and does not carry out is answered here: `Unknown`, reason `NoEffectYet`, by name.
  */
+import type { ExpertRefusal } from '#contracts/records.ts'
 import { type ConditionType, fieldsWithoutEffect } from '#contracts/resources/modelDeployment.ts'
 import { type Finding, finding } from './conditions.ts'
 import { count, type Facts, progressOf } from './facts.ts'
-import { draftFileOf, type ModelState, modelStateOf, namedFilesOf, scalesFromZero } from './observed.ts'
+import {
+  adapterFilesOf,
+  draftFileOf,
+  gateFileOf,
+  isCached,
+  type ModelState,
+  modelStateOf,
+  namedFilesOf,
+  scalesFromZero,
+} from './observed.ts'
 
 export function artifactFindings(facts: Facts): Finding[] {
   return [
@@ -82,11 +92,35 @@ function draftFinding({ observed, course, readyNew }: Facts): Finding {
   return finding('DraftReady', true, 'Loaded', `draft loaded by ${count(said.length, 'worker')}`)
 }
 
-function expertsFinding(facts: Facts): Finding {
-  return (
-    withoutEffect(facts, 'ExpertsReady', ['spec.experts']) ??
-    finding('ExpertsReady', true, 'NotNeeded', 'the pair has no experts')
-  )
+/** Whether an adapter fits its base is found by the workers: they go on without it and say so. */
+function expertsFinding({ observed, course, readyNew }: Facts): Finding {
+  const { spec } = course.target
+  if (spec.experts.length === 0) return finding('ExpertsReady', true, 'NotNeeded', 'the pair has no experts')
+  const files = [...adapterFilesOf(spec), { name: 'gate', file: gateFileOf(spec) }]
+  const states = files.map(({ name, file }) => ({ name, state: modelStateOf(observed.models, file) }))
+  const failed = states.filter(({ state }) => state.kind === 'failed')
+  const told = (some: typeof states) => some.map(({ name, state }) => `${name}: ${sayFile(state)}`).join('; ')
+  if (failed.length > 0) return finding('ExpertsReady', false, 'FetchFailed', told(failed))
+  const missing = states.filter(({ state }) => !isCached(state))
+  if (missing.length > 0) return finding('ExpertsReady', false, 'NotFetched', told(missing))
+  const said = readyNew.flatMap((worker) => worker.registration?.experts ?? [])
+  const [first] = said.flatMap(({ refused }) => refused)
+  if (first !== undefined) return finding('ExpertsReady', false, first.reason, refusalMessage(said))
+  if (said.length === 0) return finding('ExpertsReady', 'unknown', 'NoWorkerReady', 'known once a worker is ready')
+  const gate = spec.gate === undefined ? '' : ', and their gate'
+  return finding('ExpertsReady', true, 'Usable', `${spec.experts.map(({ name }) => name).join(', ')}${gate}`)
+}
+
+/** Each of them once, however many workers say it; what is refused, and what is done without it. */
+function refusalMessage(said: readonly { readonly refused: readonly ExpertRefusal[] }[]): string {
+  const refused = new Map(said.flatMap((one) => one.refused.map((refusal) => [refusal.expert, refusal.message])))
+  return [...refused]
+    .map(([expert, message]) =>
+      expert === null
+        ? `the gate is not used, requests get the model without an expert: ${message}`
+        : `expert ${expert} is refused, requests for it fail: ${message}`,
+    )
+    .join('; ')
 }
 
 function compressionFinding(facts: Facts): Finding {

@@ -188,8 +188,19 @@ export function acceptanceFileOf(spec: ModelDeploymentSpec): ModelFile | null {
   return spec.engine.kind === 'simulated' ? null : (spec.speculation.acceptance ?? null)
 }
 
+/** By the experts' names, in the order of the resource. */
+export function adapterFilesOf(spec: ModelDeploymentSpec): { name: string; file: ModelFile | null }[] {
+  const isSimulated = spec.engine.kind === 'simulated'
+  return spec.experts.map(({ name, adapter }) => ({ name, file: isSimulated ? null : adapter }))
+}
+
+/** The pre-gate: the simulated engine has a tokenizer too, so it has one there as well. */
+export const gateFileOf = (spec: ModelDeploymentSpec): ModelFile | null => spec.gate?.file ?? null
+
+/** Each content once: two experts may name the same one. */
 export function filesOf(spec: ModelDeploymentSpec): ModelFile[] {
-  return Object.values(namedFilesOf(spec)).filter((file) => file !== null)
+  const files = Object.values(namedFilesOf(spec)).filter((file) => file !== null)
+  return [...new Map(files.map((file) => [file.sha256, file])).values()]
 }
 
 /** By the words of conditions. */
@@ -199,6 +210,8 @@ export function namedFilesOf(spec: ModelDeploymentSpec): Readonly<Record<string,
     draft: draftFileOf(spec),
     table: tableFileOf(spec),
     acceptance: acceptanceFileOf(spec),
+    ...Object.fromEntries(adapterFilesOf(spec).map(({ name, file }) => [`expert ${name}`, file])),
+    gate: gateFileOf(spec),
   }
 }
 

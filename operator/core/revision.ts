@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { Revision } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
-import { acceptanceFileOf, draftFileOf, modelFileOf, tableFileOf } from './observed.ts'
+import { acceptanceFileOf, draftFileOf, gateFileOf, modelFileOf, tableFileOf } from './observed.ts'
 
 /** One revision that a deployment has had, with everything that is needed to go back to it. */
 export const RevisionEntry = z.object({
@@ -47,6 +47,8 @@ export function revisionOf(spec: ModelDeploymentSpec, image?: string): Revision 
     // Left out where there is none, so that pairs without it keep the revisions that they had before it could be said.
     acceptance: acceptanceFileOf(spec)?.sha256,
     experts: spec.experts.map(({ name, adapter }) => ({ name, sha256: adapter.sha256 })),
+    gate: gateFileOf(spec)?.sha256,
+    expertMemoryMiB: spec.expertMemoryMiB,
     engine,
     compression,
     kvPrediction,

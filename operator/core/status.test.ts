@@ -5,7 +5,7 @@ import { planDeployment } from './plan.ts'
 import { recordOf } from './record.ts'
 import type { RevisionEntry } from './revision.ts'
 import { statusOf } from './status.ts'
-import { anyModel, desiredFor, observedOf, registrationOf, specOf, workerOf } from './testing.ts'
+import { desiredFor, observedOf, registrationOf, specOf, workerOf } from './testing.ts'
 
 const spec = specOf()
 const desired = desiredFor(spec)
@@ -308,13 +308,10 @@ test('a field that this version does not carry out is named by the condition it 
   const later = desiredFor({
     ...spec,
     kvPrediction: { mode: 'on' },
-    experts: [{ name: 'sql', adapter: anyModel }],
   })
   const status = statusFor({ desired: later, workers: [ready('w', later.revision)] })
   const message = (type: ConditionType) => status.conditions.find((condition) => condition.type === type)?.message
   expect(message('CompressionApplied')).toContain('spec.kvPrediction.mode')
-  expect(message('ExpertsReady')).toContain('spec.experts')
-  expect(of(statusFor({}), 'ExpertsReady')).toBe('True NotNeeded')
 })
 
 test('every kind of condition is there, each once', () => {

@@ -5,7 +5,7 @@ import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelDeploymentSpec } from '#contracts/resources/modelDeployment.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
-import { draftFileOf, modelFileOf } from './observed.ts'
+import { draftFileOf, gateFileOf, modelFileOf } from './observed.ts'
 
 /** Where a pair's verified files are for one worker; null: it has none. */
 export interface PairPaths {
@@ -13,6 +13,8 @@ export interface PairPaths {
   readonly draftPath: string | null
   readonly tablePath: string | null
   readonly acceptancePath: string | null
+  readonly experts: WorkerConfig['experts']
+  readonly gatePath: string | null
 }
 
 export interface WorkerIdentity extends PairPaths {
@@ -29,7 +31,8 @@ export type WorkerPlace = Pick<
 >
 
 export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): WorkerConfig {
-  const { worker, deployment, revision, spec, modelPath, draftPath, tablePath, acceptancePath } = identity
+  const { worker, deployment, revision, spec } = identity
+  const { modelPath, draftPath, tablePath, acceptancePath, experts, gatePath } = identity
   return {
     worker,
     deployment,
@@ -40,15 +43,20 @@ export function workerConfigOf(identity: WorkerIdentity, place: WorkerPlace): Wo
     draftSha256: draftFileOf(spec)?.sha256 ?? null,
     tablePath,
     acceptancePath,
-    // `spec.experts` has no effect yet: nobody fetches adapters.
-    experts: [],
-    expertBytesMax: limits.experts.residentBytesMax,
+    experts,
+    expertBytesMax: expertBytesMax(spec),
+    gatePath,
+    gateSha256: gateFileOf(spec)?.sha256 ?? null,
     engine: spec.engine,
     kvCacheType: spec.compression.kvCache.type,
     speculation: spec.speculation,
     slo: spec.slo,
     ...place,
   }
+}
+
+function expertBytesMax({ expertMemoryMiB }: ModelDeploymentSpec): number {
+  return expertMemoryMiB === undefined ? limits.experts.residentBytesMax : expertMemoryMiB * 2 ** 20
 }
 
 /** What a worker may take to drain, so that it ends by itself before it is killed. */

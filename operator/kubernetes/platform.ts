@@ -300,12 +300,11 @@ export class ClusterPlatform implements Platform {
   }
 
   #podOf(order: WorkerOrder, worker: WorkerId, object: DeploymentObject): Pod {
-    const { deployment, revision, spec, modelPath, draftPath, tablePath, acceptancePath } = order
+    const { spec } = order
     const { place } = this.#options
     const image = order.image ?? imageOf(spec, place.config)
     const owner = ownerOf(object, resources.deployments, true)
-    const paths = { modelPath, draftPath, tablePath, acceptancePath }
-    return workerPod({ worker, deployment, revision, spec, files: filesOf(spec), ...paths, image, owner }, place)
+    return workerPod({ ...order, worker, files: filesOf(spec), image, owner }, place)
   }
 
   /** A name that may have been used already, unless its pod has been seen meanwhile. */

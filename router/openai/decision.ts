@@ -2,7 +2,9 @@
  * A decision as clients see it: the answer of `POST /v1/route:explain`, and headers of our own where the request asks for them with
  * `x-paceline-explain: true`.
  */
-import { type RouteDecision, shareOf } from '../core/route.ts'
+import { baseExpert } from '#contracts/resources/modelDeployment.ts'
+import { type RouteDecision, shareOf, type StepRecord } from '../core/route.ts'
+import type { ExpertChoice } from '../request.ts'
 
 export interface TimedDecision {
   readonly decision: RouteDecision
@@ -25,8 +27,28 @@ export function decisionBody(model: string, { decision, tookMs }: TimedDecision)
     share: shareOf(decision),
     threshold,
     candidates,
+    ...(decision.steps === undefined ? {} : { steps: decision.steps.map(stepBody) }),
     decision_ms: tookMs,
   }
+}
+
+function stepBody({ deployment, action, cause, score, threshold, isGuaranteed, answerMs, judgeMs }: StepRecord) {
+  const times = { answer_ms: answerMs, judge_ms: judgeMs }
+  return { deployment, action, cause, score, threshold, guaranteed: isGuaranteed, ...times }
+}
+
+/** `smol:escalate:unreliable:score=0.125:threshold=0.4, gemma:keep:last-step`. */
+function stepsHeader(steps: readonly StepRecord[]): string {
+  return steps.map(stepText).join(', ')
+}
+
+function stepText({ deployment, action, cause, score, threshold, isGuaranteed }: StepRecord): string {
+  return [
+    `${deployment}:${action}:${cause}`,
+    ...(score === null ? [] : [`score=${+score.toFixed(4)}`]),
+    ...(threshold === null ? [] : [`threshold=${+threshold.toFixed(4)}`]),
+    ...(isGuaranteed ? ['guaranteed'] : []),
+  ].join(':')
 }
 
 export function decisionHeaders({ decision, tookMs }: TimedDecision): Record<string, string> {
@@ -38,5 +60,16 @@ export function decisionHeaders({ decision, tookMs }: TimedDecision): Record<str
     'x-paceline-session': decision.session,
     'x-paceline-share': shareOf(decision).toFixed(4),
     'x-paceline-decision-ms': tookMs.toFixed(4),
+    ...(decision.steps === undefined ? {} : { 'x-paceline-steps': stepsHeader(decision.steps) }),
+  }
+}
+
+export function expertHeaders(choice: ExpertChoice | null): Record<string, string> {
+  if (choice === null) return {}
+  const { expert, cause, probability } = choice
+  return {
+    'x-paceline-expert': expert ?? baseExpert,
+    'x-paceline-expert-cause': cause,
+    ...(probability === null ? {} : { 'x-paceline-expert-probability': probability.toFixed(4) }),
   }
 }

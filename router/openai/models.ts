@@ -19,6 +19,7 @@ export function modelBody(view: ModelView, name: string) {
       reproducible: record.reproducible,
       context_tokens_max: record.contextTokensMax,
       capabilities: record.capabilities,
+      ...(record.gate === undefined ? {} : { gated: true }),
       ...(record.speculation === undefined ? {} : { speculation: speculationBody(record.speculation) }),
     },
   }
@@ -56,10 +57,29 @@ export function routeBody({ record, models }: RouteView) {
   }
 }
 
-/** Every name that a client may use, each once. */
+/** As vLLM lists adapters: a model of its own, whose `parent` is the base. */
+function expertBodies(view: ModelView) {
+  const { deployment } = view.record
+  const base = modelBody(view, deployment)
+  return view.record.experts.map(({ name, refusal }) => ({
+    ...base,
+    id: `${deployment}:${name}`,
+    parent: deployment,
+    paceline: {
+      ...base.paceline,
+      expert: name,
+      ready: view.ready && refusal === undefined,
+      capabilities: { ...base.paceline.capabilities, embeddings: false },
+      ...(refusal === undefined ? {} : { refusal }),
+    },
+  }))
+}
+
+/** Every name that a client may use, each once; experts under their deployment's own name alone. */
 export function modelList(views: readonly ModelView[], routes: readonly RouteView[]) {
-  const models = views.flatMap((view) =>
-    [...new Set([view.record.deployment, ...view.record.servedNames])].map((name) => modelBody(view, name)),
-  )
+  const models = views.flatMap((view) => [
+    ...[...new Set([view.record.deployment, ...view.record.servedNames])].map((name) => modelBody(view, name)),
+    ...expertBodies(view),
+  ])
   return { object: 'list', data: [...models, ...routes.map(routeBody)] }
 }

@@ -6,9 +6,18 @@
 import { Failure } from '#contracts/failure.ts'
 import { DeploymentName, type DispatchId, Revision, RouterId, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
-import { Cancel, type ChoiceDelta, Dispatch, type RequestEvent, Resend, type Usage } from '#contracts/messages.ts'
+import {
+  Cancel,
+  type ChoiceDelta,
+  Dispatch,
+  type GateAnswer,
+  GateQuestion,
+  type RequestEvent,
+  Resend,
+  type Usage,
+} from '#contracts/messages.ts'
 import { Assembler, parsePart } from '#contracts/parts.ts'
-import type { ModelRecord } from '#contracts/records.ts'
+import type { ModelRecord, WorkerRecord } from '#contracts/records.ts'
 import { parseWorkerInbox, subjects } from '#contracts/subjects.ts'
 import { workerReport } from '#contracts/testing/workerReport.ts'
 import type { Bus, Subscription } from '#runtime/bus.ts'
@@ -27,6 +36,8 @@ export interface FakeWorkerOptions {
   readonly tokens?: number
   /** Text of token i; default `t<i> `. */
   readonly text?: (index: number) => string
+  /** Log-probabilities of each token, for requests that ask for them. */
+  readonly logprobs?: (dispatch: Dispatch) => TokenLogprob
 }
 
 interface Running {
@@ -60,6 +71,11 @@ export class FakeWorker {
   /** Set to end each request with this failure. */
   failWith: Failure | null = null
   prefixes: string[] = []
+  /** Adapters in memory, the one used last at the end. */
+  experts: string[] = []
+  readonly questions: GateQuestion[] = []
+  /** Set to answer for a gate; null: no answer. */
+  gateWith: ((question: GateQuestion) => Omit<GateAnswer, 'number'> | null) | null = null
   readonly #options: FakeWorkerOptions
   readonly #running = new Map<DispatchId, Running>()
   readonly #parts = new Assembler()
@@ -99,6 +115,7 @@ export class FakeWorker {
       slots: { total: this.#options.slots ?? 4, busy: this.busy, waiting: 0 },
       cells: { total: 1_000, used: 0 },
       prefixes: this.prefixes,
+      experts: this.experts,
     })
     this.#options.bus.publish(subjects.report(this.deployment, this.id), encode(report))
   }
@@ -116,6 +133,37 @@ export class FakeWorker {
     if (kind === 'dispatch') this.#dispatch(decode(Dispatch, whole))
     else if (kind === 'cancel') this.#cancel(decode(Cancel, whole))
     else if (kind === 'resend') this.#resend(decode(Resend, whole))
+    else if (kind === 'gate') this.#gate(decode(GateQuestion, whole))
+  }
+
+  #gate(question: GateQuestion): void {
+    this.questions.push(question)
+    const answer = this.gateWith?.(question)
+    if (answer !== undefined && answer !== null) this.sayGated({ number: question.number, ...answer })
+  }
+
+  /** To whoever asked last. */
+  sayGated(answer: GateAnswer): void {
+    const router = this.questions.at(-1)?.router
+    if (router !== undefined) this.#options.bus.publish(subjects.gated(router), encode(answer))
+  }
+
+  /** As a worker that has this gate, and can use these experts. */
+  async register(experts: NonNullable<WorkerRecord['experts']>): Promise<void> {
+    const record: WorkerRecord = {
+      worker: this.id,
+      deployment: this.deployment,
+      revision: Revision.parse('r1'),
+      pid: 1,
+      version: '0',
+      metricsUrl: 'http://127.0.0.1:1/metrics',
+      engine: { ...anyEngine },
+      slots: this.#options.slots ?? 4,
+      contextTokensMax: 2_048,
+      capabilities: modelRecord().capabilities,
+      experts,
+    }
+    await this.#options.bus.put('workers', this.id, encode(record))
   }
 
   #dispatch(dispatch: Dispatch): void {
@@ -163,10 +211,16 @@ export class FakeWorker {
       index,
       text: this.#options.text?.(running.sent - 1) ?? `t${running.sent - 1} `,
       tokens: [running.sent],
+      ...this.#logprobs(dispatch),
       ...(isLast ? { finish: 'length' as const } : {}),
     }))
     if (isLast) this.#end(running, choices, { kind: 'completed', usage: usage(tokens * dispatch.choices) })
     else this.#emit(running, { kind: 'delta', choices })
+  }
+
+  #logprobs(dispatch: Dispatch): Pick<ChoiceDelta, 'logprobs'> {
+    const { logprobs } = this.#options
+    return logprobs === undefined || dispatch.sampling.logprobs === null ? {} : { logprobs: [logprobs(dispatch)] }
   }
 
   #cancel(cancel: Cancel): void {
@@ -201,6 +255,16 @@ export class FakeWorker {
   }
 }
 
+const anyEngine: WorkerRecord['engine'] = {
+  kind: 'simulated',
+  simulated: true,
+  backend: 'none',
+  library: 'none',
+  threads: 1,
+  kvCacheType: 'none',
+  reproducible: 'no',
+}
+
 export function modelRecord(changes: Partial<ModelRecord> = {}): ModelRecord {
   return {
     deployment: DeploymentName.parse('smol'),
@@ -212,6 +276,7 @@ export function modelRecord(changes: Partial<ModelRecord> = {}): ModelRecord {
     simulated: true,
     reproducible: 'no',
     slo: { ttftMs: 1_000, tpotMs: 100 },
+    experts: [],
     queue: { requestsMax: 64, bytesMax: 1_000_000 },
     ...changes,
   }

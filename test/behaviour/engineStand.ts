@@ -15,6 +15,7 @@ import { silentLog } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'
 import { createMetrics } from '#runtime/metrics.ts'
 import type { Proposer } from '../../gpu-worker/proposer.ts'
+import { type ExpertSupplies, noExperts } from '../../gpu-worker/expertSupplies.ts'
 import { createLlamaRunner } from '../../gpu-worker/llama/llamaRunner.ts'
 import { type MeasurementStore, noMeasurements } from '../../gpu-worker/measurementStore.ts'
 import type { ReadMemory } from '../../gpu-worker/memory.ts'
@@ -39,7 +40,7 @@ export const textsOf = (answers: readonly Answer[]): string[] =>
 export interface DraftingOptions {
   readonly proposers: readonly Proposer[]
   readonly speculation?: Partial<Speculation>
-  readonly experts?: Pick<WorkerConfig, 'experts' | 'expertBytesMax'>
+  readonly experts?: Partial<ExpertSupplies>
   readonly clock?: Clock
   readonly readMemory?: ReadMemory
   /** What earlier lives measured; nothing unless given. */
@@ -85,7 +86,11 @@ export class EngineStand {
       proposers: { proposers: drafting.proposers, reserve: [], unusable: [] },
       log: silentLog,
       metrics: this.metrics,
-      config: { ...configOf(runner, drafting.speculation ?? {}), ...drafting.experts },
+      config: {
+        ...configOf(runner, drafting.speculation ?? {}),
+        experts: (drafting.experts?.files ?? []).map(({ name, path }) => ({ name, path })),
+      },
+      ...(drafting.experts === undefined ? {} : { experts: { ...noExperts, ...drafting.experts } }),
       hardware: { pid: 1, cpus: 2, metricsUrl: 'http://127.0.0.1:1/metrics' },
       curveStore: drafting.curveStore ?? noMeasurements,
       ...(drafting.createController === undefined ? {} : { createController: drafting.createController }),

@@ -157,7 +157,7 @@ describe.skipIf(model.kind === 'missing')('llama.cpp', () => {
   test('a worker with room for one of them answers each request as its expert alone would', async () => {
     await using runner = await open()
     const [bytes = 0] = await Promise.all(names.map(async (name) => (await stat(pathOf(name))).size))
-    const experts = { experts: names.map((name) => ({ name, path: pathOf(name), bytes })), expertBytesMax: bytes + 1 }
+    const experts = { files: names.map((name) => ({ name, path: pathOf(name), bytes })), bytesMax: bytes + 1 }
     await using worker = new EngineStand(runner, { proposers: [], experts })
     const sampling = { ...samplingDefaults, seed: 3, temperature: 0.8, maxTokens: 6, ignoreEos: true }
     const ask = (expert: string | undefined, prompt: string) => ({

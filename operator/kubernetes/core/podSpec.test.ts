@@ -49,6 +49,8 @@ function podOf(fields: Record<string, unknown> = {}, from: PodPlace = place): Po
       draftPath: null,
       tablePath: null,
       acceptancePath: null,
+      experts: [],
+      gatePath: null,
       image,
       owner,
     },

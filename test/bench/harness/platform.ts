@@ -171,6 +171,7 @@ function modelRecord(deployment: Deployment): ModelRecord {
     simulated: spec.engine.kind === 'simulated',
     reproducible: spec.engine.reproducible ? 'proving' : 'no',
     speculation: spec.speculation,
+    experts: [],
     slo: spec.slo,
     queue: spec.queue,
   }

@@ -54,6 +54,12 @@ export class Place {
     return path
   }
 
+  writeBytes(name: string, bytes: Uint8Array): string {
+    const path = join(this.folder, name)
+    writeFileSync(path, bytes)
+    return path
+  }
+
   run(...args: readonly string[]): Run {
     return this.runWith({}, ...args)
   }
