@@ -14,7 +14,7 @@ const { calibration } = limits
 
 /** Value of the label `paceline.dev/kind` by which the operator finds these ConfigMaps. */
 export const calibrationKind = 'calibration'
-export const calibrationKeys = { references: 'references.jsonl', cascade: 'cascade.json' } as const
+export const calibrationKeys = { references: 'references.jsonl', cascade: 'cascade.json', risk: 'risk.json' } as const
 
 export const CascadeReference = z.strictObject({
   question: z.string().min(1).max(calibration.textCharactersMax),
@@ -69,6 +69,9 @@ export const CascadeCalibration = z.strictObject({
 })
 export type CascadeCalibration = z.infer<typeof CascadeCalibration>
 
+/** Tells one calibration from another: labels speak of the one that kept the answer. Whatever the document's layout is. */
+export const calibrationDigest = (calibration: CascadeCalibration) => hash('sha256', JSON.stringify(calibration))
+
 /** Of what a reference says, however its line is written. */
 export function referencesDigest(references: readonly CascadeReference[]): string {
   const lines = references.map(({ question, answer, correct }) => JSON.stringify([question, answer, correct]))
@@ -81,9 +84,13 @@ export function referencesDigest(references: readonly CascadeReference[]): strin
 export const CascadeGuarantee = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('holds'),
+    /** `calibrationDigest` of the document: stands in every label of an answer that it kept. */
+    calibration: Sha256,
     threshold: Threshold,
     errorRateMax: z.number().gt(0).lt(1),
     confidence: z.number().gt(0).lt(1),
+    /** Files of which it speaks, where they are known: while a rollout runs a deployment still serves another one. */
+    models: z.object({ step: Sha256.optional(), judge: Sha256.optional() }),
   }),
   z.object({
     kind: z.literal('none'),

@@ -10,8 +10,10 @@ import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import type { NatsBus } from '#runtime/nats.ts'
 import { ensureBuckets } from '#runtime/natsBuckets.ts'
+import { CalibrationGauges } from './calibrationGauges.ts'
 import type { Settings } from './config.ts'
 import type { Hosting } from './hosting.ts'
+import { Labels } from './labels.ts'
 import { createOperatorMetrics, Gauges, type OperatorMetrics } from './metrics.ts'
 import { Publisher } from './publish.ts'
 import type { Queue } from './queue.ts'
@@ -32,7 +34,7 @@ export interface OperatorPorts {
 }
 
 /** Opens the place to work in; it may already listen to the reports, and counts what it fetches. */
-export type OpenHosting = (parts: { reports: Reports; metrics: OperatorMetrics }) => Promise<Hosting>
+export type OpenHosting = (parts: { reports: Reports; metrics: OperatorMetrics; labels: Labels }) => Promise<Hosting>
 
 export interface Operator {
   readonly metrics: OperatorMetrics
@@ -54,6 +56,7 @@ export async function startOperator(
   const { publisher, reports, hosting } = running
   await ensureBuckets(ports.bus)
   await Promise.all([publisher.open(), reports.attach(ports.bus)])
+  running.labels.attach(ports.bus)
   connectEvents(running, ports)
   await hosting.begin({ onApiKeys: () => takeKeys(running), onRoutes: () => takeRoutes(running) })
   // Keys before models: a router that knows a model but no key is open to everybody.
@@ -67,6 +70,7 @@ interface Running {
   readonly hosting: Hosting
   readonly publisher: Publisher
   readonly reports: Reports
+  readonly labels: Labels
   readonly queue: Queue<DeploymentName>
   readonly listsQueue: Queue<PublishedList>
   readonly metrics: OperatorMetrics
@@ -85,7 +89,13 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
     onChange: (name) => add(name),
     onHeld: (name) => scaler.look(name),
   })
-  const hosting = await open({ reports, metrics })
+  const labels = new Labels({
+    clock,
+    log,
+    onLabel: ({ route, deployment, correct }) =>
+      metrics.routeLabels.inc({ route, deployment, correct: correct ? 'yes' : 'no' }),
+  })
+  const hosting = await open({ reports, metrics, labels })
   const { platform, store } = hosting
   const publisher = new Publisher({
     bus,
@@ -114,6 +124,7 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
     hosting,
     publisher,
     reports,
+    labels,
     queue,
     listsQueue,
     metrics,
@@ -192,6 +203,7 @@ function operatorOf(running: Running, ports: OperatorPorts): Operator {
   const { hosting, queue, metrics, world } = running
   const startedAt = ports.clock.now()
   const gauges = new Gauges(metrics)
+  const calibrationGauges = new CalibrationGauges(metrics)
   return {
     metrics,
     status: () => {
@@ -199,7 +211,10 @@ function operatorOf(running: Running, ports: OperatorPorts): Operator {
       const routes = hosting.routes()
       return operatorStatus(world, { pid: ports.pid, startedAt, resourcesPath: path, problems, routes })
     },
-    updateGauges: () => gauges.update(world, queue.depth),
+    updateGauges: () => {
+      gauges.update(world, queue.depth)
+      calibrationGauges.update(hosting.routes())
+    },
     ready: () => !running.stopping && ports.bus.state === 'connected',
     stop: () => stop(running, ports),
   }

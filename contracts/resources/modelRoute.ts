@@ -1,8 +1,7 @@
 /**
  * `ModelRoute`: a model name for clients that stands for a policy over deployments.
  *
- * Exactly one strategy per route. `direct`, `weighted` and `cascade` are carried out by every router. `risk` is accepted and checked in
- * this version, and nobody carries it out: routers answer such a name with "no such model", and the route's status says so.
+ * Exactly one strategy per route; every router carries all of them out.
  *
  * Steps, judges and targets are ModelDeployments, never routes, so routes cannot form a circle: whoever names a route in the place of a
  * deployment is told so in the route's status (`NotADeployment`), and a step's request goes to the deployment's own queue.
@@ -186,6 +185,7 @@ export const ModelRouteSpec = ruled(
 )
 export type ModelRouteSpec = z.infer<typeof ModelRouteSpec>
 export type CascadeSpec = z.infer<typeof Cascade>
+export type { Risk } from './riskRoute.ts'
 export type MetaRankingSpec = z.infer<typeof Accept>['metaRanking']
 
 /** `CalibrationReady` only where the strategy rests on a calibration. */
@@ -246,10 +246,14 @@ export const ModelRoute = ruled(
 export type ModelRoute = z.infer<typeof ModelRoute>
 
 /** Every ConfigMap that a route names, each once. */
-export function configMapsOf({ cascade }: ModelRouteSpec): string[] {
+export function configMapsOf({ cascade, risk }: ModelRouteSpec): string[] {
   const named = (cascade?.steps ?? []).flatMap(({ accept }) => (accept === undefined ? [] : mapsOf(accept.metaRanking)))
-  return [...new Set(named)]
+  const ofRisk = risk?.calibration === undefined ? [] : [risk.calibration.configMap]
+  return [...new Set([...named, ...ofRisk])]
 }
+
+/** Its deployments' models matter to it, not only whether they are there. */
+export const restsOnCalibration = ({ cascade, risk }: ModelRouteSpec) => cascade !== undefined || risk !== undefined
 
 /** Where the references and the calibration of a step are. */
 function mapsOf({ references, calibration }: MetaRankingSpec): string[] {

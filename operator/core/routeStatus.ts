@@ -1,20 +1,29 @@
 /**
  * What is made of a ModelRoute: what routers are told of it, and what its status says. Pure; the same on every platform.
  *
- * Published is a route whose strategy is carried out and whose name is its own, whether or not its deployments are there: routers see
- * for themselves who is, and a deployment that comes back must not wait for the operator.
+ * Published is a route whose name is its own, whether or not its deployments are there: routers see for themselves who is, and a
+ * deployment that comes back must not wait for the operator.
  */
-import { DeploymentName, RouteName } from '#contracts/ids.ts'
 import type { RouteRecord } from '#contracts/records.ts'
 import {
   deploymentsOf,
   ModelRouteSpec,
   type ModelRouteStatus,
   type RouteConditionType,
-  strategyOf,
 } from '#contracts/resources/modelRoute.ts'
+import {
+  calibrationFinding,
+  calibrationStatus,
+  calibrationTrouble,
+  type JudgedRoute,
+  judgeRoute,
+  keptText,
+  percent,
+} from './calibrationFinding.ts'
+import type { CalibrationSources } from './calibrations.ts'
 import { conditionsOf, type Finding, finding } from './conditions.ts'
 import type { NameConflict } from './observed.ts'
+import { policyOf } from './routePolicy.ts'
 
 export interface KnownRoute {
   readonly name: string
@@ -37,6 +46,7 @@ export interface RouteFacts {
   readonly deployments: ReadonlyMap<string, Standing>
   /** Who has the route's name; null: the route. */
   readonly conflict: NameConflict | null
+  readonly sources: CalibrationSources
 }
 
 /** A route as it stands: for routers, for people. */
@@ -55,38 +65,35 @@ export function readRoute(name: string, meta: { generation: number; created: num
   return { name, ...meta, spec: null, deployments: [], problems }
 }
 
-export function routeRecordOf({ name, created, spec }: KnownRoute, conflict: NameConflict | null): RouteRecord | null {
-  const policy = spec === null || conflict !== null ? null : policyOf(spec)
-  return spec === null || policy === null ? null : { route: RouteName.parse(name), name: spec.name, created, policy }
-}
-
-/** Null: this strategy is checked, and without effect in this version. */
-function policyOf(spec: ModelRouteSpec): RouteRecord['policy'] | null {
-  const { direct, weighted } = spec
-  if (direct !== undefined) return { kind: 'direct', deployment: DeploymentName.parse(direct.deployment) }
-  if (weighted === undefined) return null
-  const targets = weighted.map(({ deployment, weight }) => ({ deployment: DeploymentName.parse(deployment), weight }))
-  return { kind: 'weighted', targets }
-}
-
 export function routeStatusOf(facts: RouteFacts, before: ModelRouteStatus | null, nowIso: string): ModelRouteStatus {
-  const { generation } = facts.route
-  const findings = [readyFinding(facts), deploymentsFinding(facts), degradedFinding(facts)]
+  const { generation, spec } = facts.route
+  const judged = judgeRoute(spec, facts.sources)
+  const findings = [
+    readyFinding(facts, judged),
+    deploymentsFinding(facts),
+    calibrationFinding(judged),
+    degradedFinding(facts, judged),
+  ].filter((found) => found !== null)
   const conditions = conditionsOf(findings, before?.conditions ?? [], { nowIso, generation })
-  return { conditions, observedGeneration: generation }
+  return { conditions, observedGeneration: generation, ...calibrationStatus(judged) }
 }
 
 type RouteFinding = Finding<RouteConditionType>
 
-function readyFinding(facts: RouteFacts): RouteFinding {
-  const { route, conflict } = facts
+function readyFinding(facts: RouteFacts, judged: JudgedRoute): RouteFinding {
+  const { route, conflict, sources } = facts
   if (route.spec === null) return finding('Ready', 'unknown', 'SpecNotUnderstood', problemsOf(route))
   if (conflict !== null) return finding('Ready', false, 'NameConflict', takenMessage(conflict))
-  const policy = policyOf(route.spec)
-  if (policy === null) return finding('Ready', false, 'NoEffectYet', noEffectMessage(route.spec))
-  const ready = targetsOf(policy).filter(({ deployment }) => facts.deployments.get(deployment) === 'ready')
+  const policy = policyOf(route.spec, sources)
+  const isReady = (deployment: string) => facts.deployments.get(deployment) === 'ready'
+  const ready = answering(policy).filter(({ deployment }) => isReady(deployment))
   if (ready.length > 0)
-    return finding('Ready', true, 'Routing', `requests for "${route.spec.name}" go to ${sharesOf(ready)}`)
+    return finding(
+      'Ready',
+      true,
+      'Routing',
+      `requests for "${route.spec.name}" go to ${whereTo(policy, ready, judged)}`,
+    )
   const refused = `none of its deployments is ready, so requests for "${route.spec.name}" are refused; see DeploymentsReady`
   return finding('Ready', false, 'NoDeploymentReady', refused)
 }
@@ -104,7 +111,7 @@ function deploymentsFinding(facts: RouteFacts): RouteFinding {
 }
 
 /** The gravest first. */
-function degradedFinding(facts: RouteFacts): RouteFinding {
+function degradedFinding(facts: RouteFacts, judged: JudgedRoute): RouteFinding {
   const { route, conflict } = facts
   if (route.spec === null) return finding('Degraded', true, 'SpecNotUnderstood', problemsOf(route))
   if (conflict !== null) return finding('Degraded', true, 'NameConflict', takenMessage(conflict))
@@ -112,6 +119,8 @@ function degradedFinding(facts: RouteFacts): RouteFinding {
   if (routes.length > 0) return finding('Degraded', true, 'NotADeployment', circleMessage(routes))
   const missing = those(facts, 'missing')
   if (missing.length > 0) return finding('Degraded', true, 'DeploymentMissing', missingMessage(missing))
+  const trouble = calibrationTrouble(judged)
+  if (trouble !== null) return finding('Degraded', true, trouble.reason, trouble.message)
   return finding('Degraded', false, 'AsExpected', 'nothing needs attention')
 }
 
@@ -120,33 +129,50 @@ interface Share {
   readonly weight: number
 }
 
-function targetsOf(policy: RouteRecord['policy']): readonly Share[] {
+/** Who can give an answer that is final. */
+function answering(policy: RouteRecord['policy']): readonly Share[] {
+  const alone = (deployment: string) => ({ deployment, weight: 1 })
   switch (policy.kind) {
     case 'direct':
-      return [{ deployment: policy.deployment, weight: 1 }]
+      return [alone(policy.deployment)]
     case 'weighted':
       return policy.targets.filter(({ weight }) => weight > 0)
     case 'cascade':
-      return policy.steps.map(({ deployment }) => ({ deployment, weight: 1 }))
+      return policy.steps
+        .filter(({ accept }) => accept === null || (accept.guarantee.kind === 'holds' && !policy.shadow))
+        .map(({ deployment }) => alone(deployment))
+    case 'risk': {
+      const { deployment, escalateTo, calibration, shadow } = policy
+      return calibration.kind === 'made' && !shadow ? [alone(deployment), alone(escalateTo)] : [alone(escalateTo)]
+    }
     default:
       return policy satisfies never
   }
 }
 
-/** Of those that can answer: `smol (90%), large (10%)`. */
-function sharesOf(targets: readonly Share[]): string {
-  const total = targets.reduce((sum, { weight }) => sum + weight, 0)
-  const percent = (weight: number) => `${Math.round((weight / total) * 1_000) / 10}%`
-  return targets.map(({ deployment, weight }) => `${deployment} (${percent(weight)})`).join(', ')
+/** Of those that can answer: `smol (90%), large (10%)`; where answers are judged, what is kept of whom. */
+function whereTo(policy: RouteRecord['policy'], ready: readonly Share[], judged: JudgedRoute): string {
+  const total = ready.reduce((sum, { weight }) => sum + weight, 0)
+  switch (policy.kind) {
+    case 'direct':
+    case 'weighted':
+      return ready.map(({ deployment, weight }) => `${deployment} (${percent(weight / total)})`).join(', ')
+    case 'cascade': {
+      const all = policy.steps.map(({ deployment }) => `${deployment}${keptText(judged, deployment)}`)
+      return policy.shadow ? `${all.at(-1) ?? ''}; the others are judged beside it (shadow)` : all.join(', then to ')
+    }
+    case 'risk': {
+      const { deployment, escalateTo, escalateFrom, shadow } = policy
+      if (shadow) return `${escalateTo}; ${deployment} is judged beside it (shadow)`
+      return `${deployment}, then to ${escalateTo} from a risk of ${escalateFrom} on`
+    }
+    default:
+      return policy satisfies never
+  }
 }
 
 function those({ deployments }: RouteFacts, standing: Standing): string[] {
   return [...deployments].flatMap(([name, found]) => (found === standing ? [name] : []))
-}
-
-function noEffectMessage(spec: ModelRouteSpec): string {
-  const asked = `requests for "${spec.name}" are answered with "no such model"`
-  return `${strategyOf(spec)} is accepted and checked, without effect in this version: ${asked}`
 }
 
 const problemsOf = ({ problems }: KnownRoute) => `nothing is done with it; to fix: ${problems.join('; ')}`

@@ -6,10 +6,12 @@ import { hostname } from 'node:os'
 import { limits } from '#contracts/limits.ts'
 import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
 import type { KubernetesPlatformConfig } from '#contracts/operatorConfig.ts'
+import type { EmbedsOrAnswers } from '#contracts/riskPolicy.ts'
 import type { Bus } from '#runtime/bus.ts'
 import { delay } from '#runtime/clock.ts'
 import type { Hosting, HostingEvents } from '../hosting.ts'
 import type { OperatorMetrics } from '../metrics.ts'
+import type { Labels } from '../labels.ts'
 import type { OperatorPorts } from '../operator.ts'
 import type { Reports } from '../reports.ts'
 import type { KubernetesClient } from './client.ts'
@@ -17,6 +19,7 @@ import { type ApiKeys, readApiKeys } from './core/apiKeys.ts'
 import { NameClaims } from './core/claims.ts'
 import type { NameOwner } from '../core/observed.ts'
 import type { PodPlace } from './core/podSpec.ts'
+import { servedBySpec } from '../core/calibrations.ts'
 import type { RouteState, Standing } from '../core/routeStatus.ts'
 import { createEventRecorder, type EventRecorder } from './events.ts'
 import { ModelUse } from './modelUse.ts'
@@ -32,6 +35,7 @@ export interface ClusterPlace {
   readonly ports: Omit<OperatorPorts, 'bus'> & { readonly bus: Bus }
   readonly reports: Reports
   readonly metrics: OperatorMetrics
+  readonly labels: Labels
   readonly onClose: () => Promise<void>
 }
 
@@ -91,7 +95,11 @@ export class ClusterHosting implements Hosting {
       recorder: routeRecorder,
       standingOf: (name) => this.#standingOf(name),
       onRoutes: () => this.#told?.onRoutes(),
+      configMap: (name) => watches.calibrations.get(name)?.data ?? null,
+      servedBy: (name) => this.#servedBy(name),
+      labels: place.labels,
     })
+    place.labels.onChange = (route) => this.#routes.look(route)
   }
 
   get source() {
@@ -140,6 +148,7 @@ export class ClusterHosting implements Hosting {
       onBelonging: (deployment) => this.platform.belongingChanged(deployment),
       onModel,
       onApiKeys: () => this.#takeKeys(),
+      onCalibration: (configMap) => this.#routes.configMapChanged(configMap),
       onEvent: (kind) => this.#place.metrics.watchEvents.inc({ kind }),
     }
   }
@@ -155,6 +164,11 @@ export class ClusterHosting implements Hosting {
     if (deployment === undefined || isDeleting(deployment.object)) return 'missing'
     const conditions = this.platform.view(deployment.name).status?.conditions ?? []
     return conditions.some(({ type, status }) => type === 'Ready' && status === 'True') ? 'ready' : 'not-ready'
+  }
+
+  #servedBy(name: string): EmbedsOrAnswers | null {
+    const known = this.platform.deploymentOf(name)?.known
+    return known === undefined || known === null ? null : servedBySpec(known.spec)
   }
 
   #takeKeys(): void {

@@ -5,18 +5,14 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '#contracts/failure.ts'
-import { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
+import { configMapsOf, ModelRouteStatus, restsOnCalibration } from '#contracts/resources/modelRoute.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import type { CalibrationSources } from '../core/calibrations.ts'
 import type { NameConflict, NameOwner } from '../core/observed.ts'
-import {
-  type KnownRoute,
-  readRoute,
-  routeRecordOf,
-  type RouteState,
-  routeStatusOf,
-  type Standing,
-} from '../core/routeStatus.ts'
+import { routeRecordOf } from '../core/routePolicy.ts'
+import { type KnownRoute, readRoute, type RouteState, routeStatusOf, type Standing } from '../core/routeStatus.ts'
+import type { Labels } from '../labels.ts'
 import { createQueue, type Queue, type Requeue } from '../queue.ts'
 import type { KubernetesClient } from './client.ts'
 import type { NameClaims } from './core/claims.ts'
@@ -38,6 +34,9 @@ export interface RoutesOptions {
   readonly random: () => number
   readonly log: Log
   readonly standingOf: (deployment: string) => Standing
+  readonly configMap: CalibrationSources['configMap']
+  readonly servedBy: CalibrationSources['servedBy']
+  readonly labels: Labels
   /** These may have more or fewer names now. */
   readonly onNames: (owners: readonly NameOwner[]) => void
   /** What routers are told of routes may have changed. */
@@ -64,11 +63,11 @@ export class Routes {
 
   /** Every route, as it was last judged. */
   states(): RouteState[] {
-    return [...this.#known.values()].map((route) => ({
-      route,
-      record: routeRecordOf(route, this.#conflictOf(route.name)),
-      status: ModelRouteStatus.safeParse(this.#options.routes.get(route.name)?.status).data ?? null,
-    }))
+    return [...this.#known.values()].map((route) => {
+      const status = this.#statusOf(route.name)
+      const record = routeRecordOf(route, this.#conflictOf(route.name), this.#sourcesOf(route.name, status))
+      return { route, record, status }
+    })
   }
 
   stop(): Promise<void> {
@@ -81,6 +80,7 @@ export class Routes {
     const before = this.#known.get(name)
     if (now === undefined || isDeleting(now)) {
       this.#known.delete(name)
+      this.#options.labels.forget(name)
       onNames(names.remove({ kind: 'route', name }))
       this.#nameChanged(name, before)
       return
@@ -97,7 +97,18 @@ export class Routes {
   /** Something about this deployment changed. */
   deploymentChanged(deployment: string): void {
     if (!this.#begun) return
-    for (const route of this.#known.values()) if (route.deployments.includes(deployment)) this.#queue.add(route.name)
+    for (const route of this.#known.values()) {
+      if (!route.deployments.includes(deployment)) continue
+      this.#queue.add(route.name)
+      // A calibration is one of a model: another one makes it stale.
+      if (route.spec !== null && restsOnCalibration(route.spec)) this.#options.onRoutes()
+    }
+  }
+
+  /** From the watch of calibrations. */
+  configMapChanged(configMap: string): void {
+    for (const { name, spec } of this.#known.values())
+      if (spec !== null && configMapsOf(spec).includes(configMap)) this.look(name)
   }
 
   /** Whose its name is may have changed. */
@@ -122,6 +133,15 @@ export class Routes {
     return isRoute ? 'route' : 'missing'
   }
 
+  #statusOf(name: string): ModelRouteStatus | null {
+    return ModelRouteStatus.safeParse(this.#options.routes.get(name)?.status).data ?? null
+  }
+
+  #sourcesOf(route: string, before: ModelRouteStatus | null): CalibrationSources {
+    const { configMap, servedBy, labels } = this.#options
+    return { configMap, servedBy, labelsOf: (step) => labels.figuresOf(route, step, before) }
+  }
+
   #conflictOf(name: string): NameConflict | null {
     return this.#options.names.grantOf({ kind: 'route', name }).conflicts[0] ?? null
   }
@@ -144,8 +164,9 @@ export class Routes {
     if (object === undefined || route === undefined) return
     const deployments = new Map(route.deployments.map((deployment) => [deployment, this.#standingOf(deployment)]))
     const conflict = this.#conflictOf(name)
-    const before = ModelRouteStatus.safeParse(object.status).data ?? null
-    const status = routeStatusOf({ route, deployments, conflict }, before, nowIso())
+    const before = this.#statusOf(name)
+    const sources = this.#sourcesOf(name, before)
+    const status = routeStatusOf({ route, deployments, conflict, sources }, before, nowIso())
     if (isDeepStrictEqual(status, before)) return
     const wanted = { metadata: { name: nameOf(object), uid: uidOf(object) }, status }
     const applied = await client.apply(resources.routes, wanted, 'status')

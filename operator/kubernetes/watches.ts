@@ -5,7 +5,7 @@
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import type { KubernetesClient } from './client.ts'
-import { apiKeySelector, labels, ownSelector } from './core/names.ts'
+import { apiKeySelector, calibrationSelector, labels, ownSelector } from './core/names.ts'
 import {
   type ApiObject,
   type Claim,
@@ -30,6 +30,7 @@ export interface WatchHandlers {
   /** A volume, a fetch, or a pod of one. */
   readonly onModel: (object: ApiObject, change: Change<ApiObject>) => void
   readonly onApiKeys: () => void
+  readonly onCalibration: (configMap: string) => void
   readonly onEvent: NonNullable<ReflectorOptions<ApiObject>['onEvent']>
 }
 export interface Change<T> {
@@ -54,11 +55,12 @@ export class Watches {
   readonly claims: Reflector<Claim>
   readonly jobs: Reflector<Job>
   readonly secrets: Reflector<Secret>
+  readonly calibrations: Reflector<ConfigMap>
   readonly #podsOfDeployment = new Map<string, Set<string>>()
   readonly #podsOfJob = new Map<string, Set<string>>()
 
   constructor(options: WatchOptions, handlers: WatchHandlers) {
-    const { onEvent, onDeployment, onRoute, onApiKeys, onModel } = handlers
+    const { onEvent, onDeployment, onRoute, onApiKeys, onCalibration, onModel } = handlers
     const of = <T extends ApiObject>(
       resource: Resource<T>,
       onChange: (name: string, change: Change<T>) => void,
@@ -79,6 +81,7 @@ export class Watches {
     this.claims = of(resources.claims, onModelChange, own)
     this.jobs = of(resources.jobs, onModelChange, own)
     this.secrets = of(resources.secrets, onApiKeys, { labelSelector: apiKeySelector })
+    this.calibrations = of(resources.configMaps, onCalibration, { labelSelector: calibrationSelector, keep: keepTexts })
   }
 
   /** Resolves when all of them are known. */
@@ -104,8 +107,8 @@ export class Watches {
   }
 
   #all(): readonly { start(): Promise<void>; stop(): void }[] {
-    const { deployments, routes, pods, services, budgets, configMaps, claims, jobs, secrets } = this
-    return [deployments, routes, pods, services, budgets, configMaps, claims, jobs, secrets]
+    const { deployments, routes, pods, services, budgets, configMaps, claims, jobs, secrets, calibrations } = this
+    return [deployments, routes, pods, services, budgets, configMaps, claims, jobs, secrets, calibrations]
   }
 
   #podsNamed(names: ReadonlySet<string> | undefined): readonly Pod[] {
@@ -158,6 +161,12 @@ function keepPod(pod: Pod): Pod {
     initContainerStatuses: initContainerStatuses?.map(({ name: container, state }) => ({ name: container, state })),
   }
   return prune({ metadata, status }) as Pod
+}
+
+/** Of a calibration what it says. */
+function keepTexts({ metadata, data }: ConfigMap): ConfigMap {
+  const { name, uid, resourceVersion } = metadata ?? {}
+  return prune({ metadata: { name, uid, resourceVersion }, data: data ?? {} })
 }
 
 /** The disruption controller counts in it all the time; nothing of it matters here. */

@@ -14,6 +14,7 @@ import type { Hosting, HostingEvents } from '../hosting.ts'
 import type { OperatorMetrics } from '../metrics.ts'
 import { openModelStore } from '../models/store.ts'
 import type { OperatorPorts } from '../operator.ts'
+import type { Labels } from '../labels.ts'
 import type { Reports } from '../reports.ts'
 import { LocalPlatform } from './platform.ts'
 import type { ProcessSettings } from './processes.ts'
@@ -31,6 +32,7 @@ export interface LocalPlace {
   readonly ports: OperatorPorts
   readonly reports: Reports
   readonly metrics: OperatorMetrics
+  readonly labels: Labels
 }
 
 /** Throws `Failure('invalid-configuration')` with one line per mistake where the resources cannot be read. */
@@ -72,6 +74,10 @@ export async function openLocalHosting(place: LocalPlace): Promise<Hosting> {
     routes: () => platform.routes(),
     async begin(events) {
       told = events
+      place.labels.onChange = () => {
+        platform.routeLabelled()
+        events.onRoutes()
+      }
       take(resources)
       watch = await watchFiles(local.resources, { ...ports, onChange: () => void reread() })
     },
@@ -79,7 +85,7 @@ export async function openLocalHosting(place: LocalPlace): Promise<Hosting> {
       stopping = true
       watch?.close()
       await store.close()
-      take({ deployments: [], routes: [], apiKeys: [] })
+      take({ deployments: [], routes: [], apiKeys: [], configMaps: [] })
       await awaitEnd(platform, drained, ports)
       platform.killAll()
     },
@@ -98,7 +104,7 @@ async function awaitEnd(
   if (!isClean()) log.warn({ workers: platform.workersRunning }, 'not everything ended in time; it is killed')
 }
 
-function createPlatform({ local, processes, ports, reports }: LocalPlace): LocalPlatform {
+function createPlatform({ local, processes, ports, reports, labels }: LocalPlace): LocalPlatform {
   const { settings, clock, epochMs, random, log } = ports
   const { config }: Settings = settings
   return new LocalPlatform({
@@ -113,6 +119,7 @@ function createPlatform({ local, processes, ports, reports }: LocalPlace): Local
     workerLog: new WorkerLog(join(local.stateDir, 'workers.log'), log),
     log,
     lastHeard: (worker) => reports.of(worker),
+    labels,
   })
 }
 

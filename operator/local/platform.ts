@@ -9,16 +9,18 @@ import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { afterCrash, endedInOrder } from '../core/backOff.ts'
+import { servedBySpec } from '../core/calibrations.ts'
 import type { Crashes, Desired } from '../core/observed.ts'
 import type { RevisionHistory } from '../core/revision.ts'
 import { workerConfigOf, workerDrainMs } from '../core/workerConfig.ts'
 import type { Platform, PlatformView, WorkerOrder } from '../platform.ts'
+import type { Labels } from '../labels.ts'
 import type { Heard } from '../reports.ts'
 import type { RouteState } from '../core/routeStatus.ts'
 import { desiredOf, type Known, merge } from './desired.ts'
 import { type ProcessSettings, type WorkerEnded, WorkerProcesses } from './processes.ts'
 import type { Resources } from './resources.ts'
-import { LocalRoutes } from './routes.ts'
+import { type FileSources, LocalRoutes } from './routes.ts'
 import type { WorkerLog } from './workerLog.ts'
 
 export interface LocalPlatformOptions {
@@ -34,6 +36,7 @@ export interface LocalPlatformOptions {
   readonly log: Log
   /** What a worker last said of itself. */
   readonly lastHeard: (worker: WorkerId) => Heard | null
+  readonly labels: Labels
 }
 
 interface Memory {
@@ -49,7 +52,7 @@ export class LocalPlatform implements Platform {
   readonly #processes: WorkerProcesses
   #known: readonly Known[] = []
   #desired: ReadonlyMap<DeploymentName, Desired> = new Map()
-  readonly #routes = new LocalRoutes()
+  readonly #routes: LocalRoutes
   #problems: readonly string[] = []
   readonly #memory = new Map<DeploymentName, Memory>()
   readonly #onChange: ((name: DeploymentName) => void)[] = []
@@ -57,6 +60,7 @@ export class LocalPlatform implements Platform {
 
   constructor(options: LocalPlatformOptions) {
     this.#options = options
+    this.#routes = new LocalRoutes(options.labels)
     this.#processes = new WorkerProcesses({
       settings: options.processes,
       clock: options.clock,
@@ -70,7 +74,7 @@ export class LocalPlatform implements Platform {
     this.#known = merge(this.#known, resources, Math.floor(this.#options.epochMs() / 1_000))
     const { deployments, routes } = desiredOf(this.#known)
     this.#desired = deployments
-    this.#routes.set(routes)
+    this.#routes.set(routes, this.#fileSources(resources))
     this.#judgeRoutes()
     this.#problems = []
     for (const name of this.#desired.keys()) this.#remember(name)
@@ -85,6 +89,11 @@ export class LocalPlatform implements Platform {
 
   routes(): readonly RouteState[] {
     return this.#routes.states()
+  }
+
+  /** What labels say of a route has changed. */
+  routeLabelled(): void {
+    this.#judgeRoutes()
   }
 
   get problems(): readonly string[] {
@@ -193,6 +202,12 @@ export class LocalPlatform implements Platform {
     }
     for (const handler of this.#onWorkerEnd) handler(ended.worker)
     this.#announce(ended.deployment)
+  }
+
+  #fileSources({ configMaps }: Resources): FileSources {
+    const texts = new Map(configMaps.map(({ metadata, data }) => [metadata.name, data]))
+    const served = new Map([...this.#desired].map(([name, { spec }]) => [String(name), servedBySpec(spec)]))
+    return { configMap: (name) => texts.get(name) ?? null, servedBy: (name) => served.get(name) ?? null }
   }
 
   #judgeRoutes(): void {

@@ -44,6 +44,22 @@ spec:
   expect(problems(noShare)).toEqual(['0.yaml:6: spec.weighted: all weights are 0: give one deployment a share'])
 })
 
+test('calibrations are ConfigMaps with our label, whatever their texts say', () => {
+  const map = `apiVersion: v1
+kind: ConfigMap
+metadata: { name: smol.calibration, labels: { paceline.dev/kind: calibration } }
+data: { cascade.json: '{' }
+`
+  expect(read(pair, map)).toMatchObject({
+    resources: { configMaps: [{ metadata: { name: 'smol.calibration' }, data: { 'cascade.json': '{' } }] },
+  })
+  expect(problems(map, map)).toEqual(['1.yaml:1: a ConfigMap named "smol.calibration" is already at 0.yaml:1'])
+  expect(problems(map.replace('calibration }', 'other }'))).toEqual([
+    '0.yaml:3: metadata.labels.paceline.dev/kind: must be calibration: other ConfigMaps mean nothing here',
+  ])
+  expect(problems(map.replace('data:', 'binaryData:'))[0]).toMatch(/^0\.yaml:[14]: /)
+})
+
 test('JSON is YAML too', () => {
   const json = JSON.stringify({
     apiVersion: 'paceline.dev/v1alpha1',
@@ -77,7 +93,7 @@ test('text that is not YAML, and keys given twice, are named by line', () => {
 })
 
 test('unknown kinds are refused by name', () => {
-  expect(problems('apiVersion: v1\nkind: ConfigMap\n')[0]).toMatch(/^0\.yaml:1: kind: "v1 ConfigMap" is not known here/)
+  expect(problems('apiVersion: v1\nkind: Service\n')[0]).toMatch(/^0\.yaml:1: kind: "v1 Service" is not known here/)
   expect(problems('- 1\n')[0]).toMatch(/no apiVersion/)
   expect(problems('hello')[0]).toMatch(/kind: "string"/)
 })

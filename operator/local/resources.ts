@@ -1,5 +1,5 @@
 /**
- * Resource files as desired state: YAML or JSON text in, ModelDeployments, ModelRoutes and API keys out, or every mistake at once with
+ * Resource files as desired state: YAML or JSON text in, ModelDeployments, ModelRoutes, API keys and calibrations out, or every mistake at once with
  * `file:line: field: what to change`.
  *
  * Pure. Unknown kinds and keys are mistakes: a misspelt field that is silently ignored costs an afternoon.
@@ -8,6 +8,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseAllDocuments 
 import type * as z from 'zod'
 import { ApiKeySecret, apiKeySecretType } from '#contracts/resources/apiKey.ts'
 import { apiVersion, ModelDeployment } from '#contracts/resources/modelDeployment.ts'
+import { CalibrationMap } from '#contracts/resources/calibrationMap.ts'
 import { ModelRoute } from '#contracts/resources/modelRoute.ts'
 
 export interface ResourceFile {
@@ -19,6 +20,7 @@ export interface Resources {
   readonly deployments: readonly ModelDeployment[]
   readonly routes: readonly ModelRoute[]
   readonly apiKeys: readonly ApiKeySecret[]
+  readonly configMaps: readonly CalibrationMap[]
 }
 
 export type ReadResult =
@@ -34,6 +36,7 @@ type Parsed =
   | { readonly kind: 'deployment'; readonly at: string; readonly value: ModelDeployment }
   | { readonly kind: 'route'; readonly at: string; readonly value: ModelRoute }
   | { readonly kind: 'api-key'; readonly at: string; readonly value: ApiKeySecret }
+  | { readonly kind: 'config-map'; readonly at: string; readonly value: CalibrationMap }
   | { readonly kind: 'problems'; readonly problems: readonly string[] }
 
 export function readResources(files: readonly ResourceFile[]): ReadResult {
@@ -41,10 +44,12 @@ export function readResources(files: readonly ResourceFile[]): ReadResult {
   const deployments = parsed.filter((item) => item.kind === 'deployment')
   const routes = parsed.filter((item) => item.kind === 'route')
   const apiKeys = parsed.filter((item) => item.kind === 'api-key')
+  const configMaps = parsed.filter((item) => item.kind === 'config-map')
   const problems = [
     ...parsed.flatMap((item) => (item.kind === 'problems' ? item.problems : [])),
     ...duplicates(deployments, 'a ModelDeployment named', ({ metadata }) => metadata.name),
     ...duplicates(routes, 'a ModelRoute named', ({ metadata }) => metadata.name),
+    ...duplicates(configMaps, 'a ConfigMap named', ({ metadata }) => metadata.name),
     ...duplicates(apiKeys, 'a Secret named', ({ metadata }) => metadata.name),
     ...duplicates(apiKeys, 'the same key', ({ stringData }) => stringData.key, { secret: true }),
   ]
@@ -53,6 +58,7 @@ export function readResources(files: readonly ResourceFile[]): ReadResult {
     deployments: deployments.map(({ value }) => value),
     routes: routes.map(({ value }) => value),
     apiKeys: apiKeys.map(({ value }) => value),
+    configMaps: configMaps.map(({ value }) => value),
   }
   return { kind: 'read', resources }
 }
@@ -84,13 +90,18 @@ function parseDocument(document: Document, place: Place): Parsed {
       if (result.success) return { kind: 'route', at: headOf(document, place), value: result.data }
       return { kind: 'problems', problems: problemsOf(result.error, document, place) }
     }
+    case 'v1 ConfigMap': {
+      const result = CalibrationMap.safeParse(value.value)
+      if (result.success) return { kind: 'config-map', at: headOf(document, place), value: result.data }
+      return { kind: 'problems', problems: problemsOf(result.error, document, place) }
+    }
     case 'v1 Secret': {
       const result = ApiKeySecret.safeParse(value.value)
       if (result.success) return { kind: 'api-key', at: headOf(document, place), value: result.data }
       return { kind: 'problems', problems: problemsOf(result.error, document, place) }
     }
     default: {
-      const known = `${apiVersion} ModelDeployment, ModelRoute, v1 Secret (type ${apiKeySecretType})`
+      const known = `${apiVersion} ModelDeployment, ModelRoute, v1 ConfigMap (label paceline.dev/kind: calibration), v1 Secret (type ${apiKeySecretType})`
       return {
         kind: 'problems',
         problems: [`${headOf(document, place)}: kind: "${kind}" is not known here; known: ${known}`],

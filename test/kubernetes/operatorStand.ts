@@ -15,6 +15,7 @@ import { alwaysOpen } from '../../operator/kubernetes/client.ts'
 import { ClusterHosting } from '../../operator/kubernetes/hosting.ts'
 import type { Pod } from '../../operator/kubernetes/core/objects.ts'
 import type { Transport } from '../../operator/kubernetes/transport.ts'
+import { Labels } from '../../operator/labels.ts'
 import { createOperatorMetrics } from '../../operator/metrics.ts'
 import { Publisher } from '../../operator/publish.ts'
 import type { Queue } from '../../operator/queue.ts'
@@ -105,7 +106,17 @@ function wire(stand: Stand, bus: Bus, cluster: KubernetesPlatformConfig) {
     onHeld: () => undefined,
   })
   const onClose = () => Promise.resolve()
-  const hosting = new ClusterHosting({ cluster, client: stand.client, ports: common, reports, metrics, onClose })
+  const labels = new Labels({ clock, log: silentLog, onLabel: () => undefined })
+  labels.attach(bus)
+  const hosting = new ClusterHosting({
+    cluster,
+    client: stand.client,
+    ports: common,
+    reports,
+    metrics,
+    labels,
+    onClose,
+  })
   const publisher = new Publisher({ bus, log: silentLog, onListed: () => undefined })
   const world: World = {
     ...common,

@@ -3,6 +3,7 @@
  *
  * A selector is a promise: labels that stand in one are never changed afterwards.
  */
+import { calibrationKind } from '#contracts/calibration.ts'
 import { WorkerId } from '#contracts/ids.ts'
 import type { ApiObject, Metadata } from './objects.ts'
 
@@ -11,7 +12,7 @@ export const labels = {
   managedBy: 'app.kubernetes.io/managed-by',
   deployment: 'paceline.dev/deployment',
   revision: 'paceline.dev/revision',
-  /** `worker`, `model`, `history`; of Secrets: `api-key`. */
+  /** `worker`, `model`, `history`; of Secrets: `api-key`; of ConfigMaps: `calibration`. */
   kind: 'paceline.dev/kind',
   model: 'paceline.dev/model',
 } as const
@@ -29,6 +30,7 @@ export const annotations = {
 export const workerSelector = `${labels.managedBy}=${managedBy},${labels.name}=paceline-worker`
 export const ownSelector = `${labels.managedBy}=${managedBy}`
 export const apiKeySelector = `${labels.kind}=api-key`
+export const calibrationSelector = `${labels.kind}=${calibrationKind}`
 
 const nameCharactersMax = 63
 const alphabet = 'bcdfghjklmnpqrstvwxz2456789'

@@ -8,6 +8,7 @@ const watched: ReadonlySet<string> = new Set([
   'Degraded',
   'ModelCacheReady',
   'DeploymentsReady',
+  'CalibrationReady',
   'Stopped',
 ])
 

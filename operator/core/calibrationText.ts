@@ -1,0 +1,107 @@
+/**
+ * Texts of a ConfigMap as references and calibrations, or every mistake in them with its line and field. Pure; the operator reads what
+ * people keep with it, and the command that writes them what it is given.
+ */
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import type * as z from 'zod'
+import { CascadeCalibration, CascadeReference } from '#contracts/calibration.ts'
+import { limits } from '#contracts/limits.ts'
+
+export type ReadText<T> =
+  | { readonly kind: 'read'; readonly value: T }
+  /** As in `line 3: correct: is missing`. */
+  | { readonly kind: 'problems'; readonly problems: readonly string[] }
+
+const { calibration: bounds } = limits
+/** More would not be read, and a condition's message has an end. */
+const problemsMax = 5
+
+/** One JSON object per line; empty lines are passed over. At least one reference. */
+export function readReferences(text: string): ReadText<readonly CascadeReference[]> {
+  const size = Buffer.byteLength(text)
+  if (size > bounds.referencesBytesMax) return broken([`${size} bytes; at most ${bounds.referencesBytesMax}`])
+  const lines = text.split('\n').flatMap((line, i) => (line.trim() === '' ? [] : [{ line, number: i + 1 }]))
+  const references: CascadeReference[] = []
+  const problems: string[] = []
+  for (const { line, number } of lines) {
+    const read = readJsonLine(CascadeReference, line)
+    if (read.kind === 'read') references.push(read.value)
+    else problems.push(...read.problems.map((problem) => `line ${number}: ${problem}`))
+  }
+  if (problems.length > 0) return broken(problems)
+  if (references.length === 0) return broken(['no reference; one JSON object per line: question, answer, correct'])
+  if (references.length <= bounds.referencesMax) return { kind: 'read', value: references }
+  return broken([`${references.length} references; at most ${bounds.referencesMax}`])
+}
+
+/** One line; problems name the field only. */
+export function readJsonLine<T>(schema: z.ZodType<T>, line: string): ReadText<T> {
+  const value = parsed(line)
+  if (value === undefined) return broken(['is not JSON'])
+  const { data, error } = schema.safeParse(value.json)
+  return error === undefined ? { kind: 'read', value: data } : broken(mistakesOf(error.issues).map(({ text }) => text))
+}
+
+export const readCascadeCalibration = (text: string): ReadText<CascadeCalibration> =>
+  readDocument(CascadeCalibration, text, bounds.documentBytesMax)
+
+/** One JSON document. */
+export function readDocument<T>(schema: z.ZodType<T>, text: string, bytesMax: number): ReadText<T> {
+  const size = Buffer.byteLength(text)
+  if (size > bytesMax) return broken([`${size} bytes; at most ${bytesMax}`])
+  const value = parsed(text)
+  if (value === undefined) return broken(['is not JSON'])
+  const { data, error } = schema.safeParse(value.json)
+  if (error === undefined) return { kind: 'read', value: data }
+  const lineOf = linesOf(text)
+  return broken(mistakesOf(error.issues).map(({ path, text: said }) => `line ${lineOf(path)}: ${said}`))
+}
+
+function parsed(text: string): { readonly json: unknown } | undefined {
+  try {
+    return { json: JSON.parse(text) }
+  } catch {
+    // What is wrong with it is said in the caller's words: the parser's own would quote the text.
+    return undefined
+  }
+}
+
+function broken(problems: readonly string[]): { kind: 'problems'; problems: readonly string[] } {
+  if (problems.length <= problemsMax) return { kind: 'problems', problems }
+  const more = `and ${problems.length - problemsMax} more`
+  return { kind: 'problems', problems: [...problems.slice(0, problemsMax), more] }
+}
+
+interface Mistake {
+  readonly path: readonly PropertyKey[]
+  readonly text: string
+}
+
+function mistakesOf(issues: readonly z.core.$ZodIssue[]): Mistake[] {
+  return issues.flatMap((issue): Mistake[] => {
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => mistake([...issue.path, key], 'no such field; check the spelling'))
+    const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
+    return [mistake(issue.path, isMissing ? 'is missing' : issue.message)]
+  })
+}
+
+function mistake(path: readonly PropertyKey[], message: string): Mistake {
+  return { path, text: `${path.length === 0 ? 'the document' : path.map(String).join('.')}: ${message}` }
+}
+
+/** Where a field stands, or the nearest thing above it that is there. */
+function linesOf(text: string): (path: readonly PropertyKey[]) => number {
+  const lines = new LineCounter()
+  // JSON is YAML; its size is bounded, and JSON.parse has taken it.
+  const document = parseDocument(text, { lineCounter: lines })
+  return (path) => {
+    for (let length = path.length; length > 0; length -= 1) {
+      const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
+      const last = path[length - 1]
+      const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === last) : undefined
+      if (isNode(pair?.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line
+    }
+    return 1
+  }
+}

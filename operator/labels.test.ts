@@ -1,0 +1,101 @@
+import { beforeEach, expect, test } from 'vitest'
+import { calibrationDigest } from '#contracts/calibration.ts'
+import { DeploymentName, RouteName } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import { subjects } from '#contracts/subjects.ts'
+import { silentLog } from '#runtime/log.ts'
+import { encode } from '#runtime/messages.ts'
+import { createFakeNetwork } from '#test/simulate/fakeBus.ts'
+import { createFakeClock, type FakeClock } from '#test/simulate/fakeClock.ts'
+import { createRandom } from '#test/simulate/random.ts'
+import { calibration, cascadeSpec, sourcesOf } from './core/calibrations.fixture.ts'
+import { readRoute, routeStatusOf } from './core/routeStatus.ts'
+import { Labels } from './labels.ts'
+
+const step = { deployment: 'smol', calibration }
+const label = (correct: boolean, digest = calibrationDigest(calibration)) => ({
+  route: RouteName.parse('helper'),
+  deployment: DeploymentName.parse('smol'),
+  calibration: digest,
+  correct,
+})
+
+let clock: FakeClock
+let labels: Labels
+let told: string[]
+beforeEach(() => {
+  clock = createFakeClock()
+  told = []
+  labels = new Labels({ clock, log: silentLog, onLabel: () => undefined })
+  labels.onChange = (route) => told.push(route)
+})
+const figures = () => labels.figuresOf('helper', step, null)
+
+test('labels count for the calibration that kept the answer, and for no other', () => {
+  expect(figures()).toMatchObject({ labels: 0, wrong: 0, sum: 0, broken: false })
+  labels.take(label(true))
+  labels.take(label(false))
+  labels.take(label(false, 'another'))
+  expect(figures()).toMatchObject({ labels: 2, wrong: 1, broken: false })
+  const newer = { ...calibration, threshold: 0.5 }
+  expect(labels.figuresOf('helper', { ...step, calibration: newer }, null)).toMatchObject({ labels: 0, sum: 0 })
+})
+
+test('many wrong answers break it, which is told at once and stays so', () => {
+  figures()
+  const before = told.length
+  for (let i = 0; i < 40; i += 1) labels.take(label(false))
+  expect(figures()).toMatchObject({ broken: true })
+  expect(told.slice(before)).toEqual(['helper'])
+  for (let i = 0; i < 1_000; i += 1) labels.take(label(true))
+  expect(figures()).toMatchObject({ broken: true, sum: 0 })
+})
+
+test('what is not urgent is told now and then', () => {
+  figures()
+  labels.take(label(true))
+  expect(told).toEqual([])
+  clock.advanceNow(limits.calibration.labelStatusMs)
+  labels.take(label(true))
+  labels.take(label(true))
+  expect(told).toEqual(['helper'])
+})
+
+test('whoever leads next goes on from what the status says', () => {
+  figures()
+  for (let i = 0; i < 5; i += 1) labels.take(label(false))
+  const facts = {
+    route: readRoute('helper', { generation: 1, created: 1 }, cascadeSpec),
+    deployments: new Map(),
+    conflict: null,
+    sources: sourcesOf(undefined, { labelsOf: () => figures() }),
+  }
+  const status = routeStatusOf(facts, null, '2026-01-01T00:00:00Z')
+  const next = new Labels({ clock, log: silentLog, onLabel: () => undefined })
+  expect(next.figuresOf('helper', step, status)).toEqual(figures())
+  // Of another calibration the status says nothing.
+  expect(next.figuresOf('helper', { ...step, calibration: { ...calibration, threshold: 0 } }, status)).toMatchObject({
+    labels: 0,
+  })
+})
+
+test('a calibration without a threshold is not watched, and a route that is gone is forgotten', () => {
+  expect(labels.figuresOf('helper', { ...step, calibration: { ...calibration, threshold: null } }, null)).toBeNull()
+  figures()
+  labels.take(label(false))
+  labels.forget('helper')
+  labels.take(label(false))
+  expect(figures()).toMatchObject({ labels: 0 })
+})
+
+test('labels come from routers over the bus; what is not understood is passed over', async () => {
+  const network = createFakeNetwork({ clock, random: createRandom(1) })
+  labels.attach(network.connect('operator'))
+  figures()
+  const router = network.connect('router')
+  await clock.advance(10)
+  router.publish(subjects.routeLabel(RouteName.parse('helper')), encode({ nothing: true }))
+  router.publish(subjects.routeLabel(RouteName.parse('helper')), encode(label(false)))
+  await clock.advance(10)
+  expect(figures()).toMatchObject({ labels: 1, wrong: 1 })
+})
