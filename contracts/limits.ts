@@ -179,6 +179,8 @@ export const limits = {
     lookAheadRequestsMax: 4_096,
     /** Experts of one deployment. */
     expertsMax: 16,
+    /** The same in a router, which looks for each placement anew, once for each worker with a free slot. */
+    queueLookAheadMax: 256,
     /** The age guard: so long a request waits for its expert's turn, at most, while there is less work than the engine can do. */
     waitMsMax: 5_000,
     /** A turn is not broken off before this: changing experts and saving who gives way takes milliseconds. */

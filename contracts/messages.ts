@@ -53,6 +53,8 @@ export const Dispatch = z.object({
   /** 0: a delta each step. Else deltas may be gathered this long, from the acceptance on (non-streaming requests: nobody reads them earlier). */
   deltaIntervalMs: z.number().nonnegative(),
   work: Work,
+  /** How long it waited before it was sent; absent: nobody says. */
+  waitedMs: z.number().nonnegative().optional(),
   /** Which of the deployment's experts computes it; absent: none, the model as it is. */
   expert: z.string().optional(),
   sampling: Sampling,
@@ -202,7 +204,10 @@ export const WorkerReport = z.object({
   /** Tokens gained per verify step, bonus token included; 1 without speculation. */
   acceptanceLength: z.number().min(1),
   tokensPerSecond: z.number().nonnegative(),
+  /** Adapters in memory, the one that was attached last at the end. */
   experts: z.array(z.string()),
+  /** What loading one takes, as measured here; absent: none was loaded yet. */
+  expertLoadMs: z.number().nonnegative().optional(),
 })
 export type WorkerReport = z.infer<typeof WorkerReport>
 

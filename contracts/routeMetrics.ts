@@ -23,4 +23,24 @@ export const routeMetrics = {
     labels: ['strategy'],
     buckets: buckets.decision,
   }),
+  cascadeSteps: define({
+    name: 'paceline_cascade_steps_total',
+    kind: 'counter',
+    help: 'Steps of cascades that were decided: keep, escalate or refuse, and why; guaranteed: the calibrated error rate is about this answer; mode: live, or shadow where nothing followed from it.',
+    labels: ['route', 'deployment', 'action', 'cause', 'guaranteed', 'mode'],
+  }),
+  cascadeScore: define({
+    name: 'paceline_cascade_score',
+    kind: 'histogram',
+    help: 'How a judge ranks answers of a step among its references, from -1 to 1; over the threshold an answer is kept.',
+    labels: ['route', 'deployment'],
+    buckets: [-0.8, -0.6, -0.4, -0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+  }),
+  cascadeJudgeSeconds: define({
+    name: 'paceline_cascade_judge_seconds',
+    kind: 'histogram',
+    help: 'From asking a judge about an answer to its score.',
+    labels: ['route', 'judge'],
+    buckets: buckets.ttft,
+  }),
 } as const satisfies Record<string, MetricDefinition>

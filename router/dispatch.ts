@@ -301,6 +301,7 @@ export class Dispatcher {
         choices: job.choices,
         promptTokens: need.promptTokens - heldTokens,
         prefixes: need.prefixes,
+        expert: job.expert,
       }),
       order: newOrder(),
       job,
@@ -329,6 +330,8 @@ export class Dispatcher {
       deltaIntervalMs: routed.streaming ? 0 : quietIntervalMs(deadlineMs),
       work: job.work,
       ...(job.expert === null ? {} : { expert: job.expert }),
+      // Who waits for its expert's turn has waited here already.
+      ...(routed.model.experts.length === 0 ? {} : { waitedMs: Math.max(0, sentAt - routed.arrivedAt) }),
       sampling: { ...routed.sampling, seed: job.seed },
       ...hintOf(job),
     }

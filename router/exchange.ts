@@ -13,7 +13,14 @@ import type { StallWatch } from './backpressure.ts'
 import type { AnsweringSockets } from './clientError.ts'
 import { outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
 import { outcomeTag, type RouterMetrics } from './metrics.ts'
-import { asksForDecision, decisionHeaders, expertHeaders, explainHeader } from './openai/decision.ts'
+import {
+  asksForDecision,
+  decisionHeaders,
+  expertHeaders,
+  explainHeader,
+  riskHeader,
+  riskHeaders,
+} from './openai/decision.ts'
 import { errorBody, errorJson, retryAfterSeconds, statusOf } from './openai/errors.ts'
 import type { StreamOutput } from './openai/stream.ts'
 import type { WholeOutput } from './openai/whole.ts'
@@ -208,8 +215,10 @@ export class Exchange implements StreamOutput, WholeOutput {
   }
 
   #decisionHeaders(): Record<string, string> {
-    if (this.decided === null || !asksForDecision(headerOf(this.#request, explainHeader))) return noHeaders
-    return { ...decisionHeaders(this.decided), ...expertHeaders(this.#expert) }
+    if (this.decided === null) return noHeaders
+    const asks = (header: string) => asksForDecision(headerOf(this.#request, header))
+    if (!asks(explainHeader)) return asks(riskHeader) ? riskHeaders(this.decided) : noHeaders
+    return { ...decisionHeaders(this.decided), ...riskHeaders(this.decided), ...expertHeaders(this.#expert) }
   }
 
   #resume(): void {

@@ -37,6 +37,8 @@ export type HoldEnd = 'placed' | 'expired' | 'left'
 export class RequestMeter {
   readonly #metrics: RouterMetrics
   readonly #windows = new Map<DeploymentName, Window>()
+  /** Moving mean of how long a request that was completed held its slots. */
+  readonly #serviceMs = new Map<DeploymentName, number>()
 
   constructor(metrics: RouterMetrics) {
     this.#metrics = metrics
@@ -81,7 +83,10 @@ export class RequestMeter {
     const window = this.#window(model)
     if (request.dispatchedAt !== null) window.running -= 1
     this.#metrics.duration.observe({ model }, (now - routed.arrivedAt) / 1_000)
-    if (outcome.kind === 'completed') this.#countTokens(request)
+    if (outcome.kind === 'completed') {
+      this.#countTokens(request)
+      if (request.dispatchedAt !== null) this.#learnService(model, now - request.dispatchedAt)
+    }
     const verdict = this.#judge(request, outcome, now)
     const labels = { model, tenant: routed.tenant }
     if (verdict.kind === 'good') {
@@ -119,12 +124,23 @@ export class RequestMeter {
     })
   }
 
+  /** What a request of the deployment takes from its dispatch to its end, in the mean; null: none was completed yet. */
+  serviceMs(deployment: DeploymentName): number | null {
+    return this.#serviceMs.get(deployment) ?? null
+  }
+
   running(deployment: DeploymentName): number {
     return this.#windows.get(deployment)?.running ?? 0
   }
 
   forget(deployment: DeploymentName): void {
     if (this.running(deployment) === 0) this.#windows.delete(deployment)
+    this.#serviceMs.delete(deployment)
+  }
+
+  #learnService(deployment: DeploymentName, ms: number): void {
+    const before = this.#serviceMs.get(deployment) ?? ms
+    this.#serviceMs.set(deployment, before + (ms - before) * serviceLearning)
   }
 
   #judge(request: ActiveRequest, outcome: RequestOutcome, now: number) {
@@ -159,6 +175,8 @@ export class RequestMeter {
   }
 }
 
+/** Weight of the newest request in the mean: some ten requests are remembered. */
+const serviceLearning = 0.1
 const newWindow = (): Window => ({ running: 0, good: 0, lost: 0, waitMs: 0, dispatched: 0, waits: [] })
 const isIdle = ({ running, good, lost, dispatched }: Window) => running + good + lost + dispatched === 0
 

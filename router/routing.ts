@@ -32,6 +32,8 @@ export interface Decided {
   readonly record: ModelRecord | null
   /** What deciding took. */
   readonly tookMs: number
+  /** Of a route that takes several steps, for who asks what would be done: all that the decision will hang on. */
+  readonly plan?: object
   /** Which of the deployment's experts; absent: none. */
   readonly expert?: ExpertWish
 }
@@ -112,6 +114,11 @@ export class Routing {
     const { route, deployment, cause } = decision
     this.#metrics.routeDecisions.inc({ route: route ?? 'none', deployment: deployment ?? 'none', cause })
     this.#log[this.#say]({ request: id, model, ...decision, tookMs }, 'route decided')
+  }
+
+  /** What would have been decided by a strategy that only looks on. */
+  recordAside({ id, model }: NamedRequest, { decision, tookMs }: Decided): void {
+    this.#log[this.#say]({ request: id, model, ...decision, tookMs }, 'route would have decided')
   }
 
   /** The route of this name, where it takes several steps; a deployment's own names come first. */

@@ -51,6 +51,10 @@ describe('an answer', () => {
     expect(said({ whenFull, budget: spent })).toBe(overBudget)
   })
 
+  test('of which nothing is proved goes on over any budget', () => {
+    expect(said({ threshold: null, budget: spent })).toBe('escalate: uncalibrated')
+  })
+
   test('that is good enough never asks whether the next step has room', () => {
     const good = { score: 0.9, next: { firstTokenMs: null }, budget: spent }
     for (const whenFull of ['answer', 'wait', 'refuse'] as const)

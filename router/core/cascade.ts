@@ -2,9 +2,13 @@
  * What a cascade does with the answer of one of its steps: keeps it, or asks the next deployment, or refuses. Escalating is worth
  * something only where the next one can answer in time and the budget allows it; what happens where it cannot is declared.
  *
+ * While nothing is proved of a step (no calibration, or one that no longer holds) its answers go on whatever that costs: the budget is
+ * for what a judge doubts, not for what nobody may trust.
  * Pure: (judgement, calibration, how the next step stands, budget) decide alone, and the decision says whether the answer is one of those
  * that the calibrated error rate speaks of. An answer that was kept for want of room is not, and must not be counted as one.
  */
+
+import type { CascadePolicy } from '#contracts/records.ts'
 
 /** What happens to an answer that is not good enough while the next step cannot take it. */
 export type WhenFull = 'answer' | 'wait' | 'refuse'
@@ -29,17 +33,25 @@ export interface StepFacts {
 
 /**
  * `reliable`: over the threshold. `last-step`: nobody comes after it. `unreliable`, `unjudged`, `uncalibrated`: why it is not kept.
- * `over-budget`, `too-late`, `no-worker`: why it cannot go on.
+ * `over-budget`, `too-late`, `no-worker`: why it cannot go on. `unfit`: the request does not fit this step (its context, what its model
+ * can do). `unanswered`: the step was asked and failed. `next-failed`: the next one was asked and failed, so this answer was given after
+ * all. `shadow`: the last step answers, whatever is found out about the others.
  */
-export type Cause =
-  | 'reliable'
-  | 'last-step'
-  | 'unreliable'
-  | 'unjudged'
-  | 'uncalibrated'
-  | 'over-budget'
-  | 'too-late'
-  | 'no-worker'
+export const cascadeCauses = [
+  'reliable',
+  'last-step',
+  'unreliable',
+  'unjudged',
+  'uncalibrated',
+  'over-budget',
+  'too-late',
+  'no-worker',
+  'unfit',
+  'unanswered',
+  'next-failed',
+  'shadow',
+] as const
+export type Cause = (typeof cascadeCauses)[number]
 
 export interface StepDecision {
   readonly kind: 'keep' | 'escalate' | 'refuse'
@@ -69,15 +81,34 @@ export function decideStep(facts: StepFacts): StepDecision {
   }
 }
 
+/** Files by their content, as far as they are known. */
+export interface ModelsNow {
+  readonly step: string | undefined
+  readonly judge: string | undefined
+}
+
+/**
+ * Null: nothing of this step may be kept, because nothing is proved, or it was proved of other files than answer and judge now: while a
+ * rollout runs that is so of a deployment, whatever the operator has published of the route.
+ */
+export function thresholdOf(accept: CascadePolicy['steps'][number]['accept'], now: ModelsNow): number | null {
+  if (accept === null || accept.guarantee.kind !== 'holds') return null
+  const { models, threshold } = accept.guarantee
+  return isSame(models.step, now.step) && isSame(models.judge, now.judge) ? threshold : null
+}
+
+const isSame = (proved: string | undefined, now: string | undefined) =>
+  proved === undefined || now === undefined || proved === now
+
 function doubtOf({ score, threshold }: StepFacts): Cause {
   if (threshold === null) return 'uncalibrated'
   return score === null ? 'unjudged' : 'unreliable'
 }
 
-function obstacleOf({ budget, remainingMs }: StepFacts, { firstTokenMs }: NextStep): Cause | null {
+function obstacleOf({ budget, remainingMs, threshold }: StepFacts, { firstTokenMs }: NextStep): Cause | null {
   if (firstTokenMs === null) return 'no-worker'
   if (firstTokenMs > remainingMs) return 'too-late'
-  return mayEscalate(budget) ? null : 'over-budget'
+  return threshold === null || mayEscalate(budget) ? null : 'over-budget'
 }
 
 /**

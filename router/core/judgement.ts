@@ -17,7 +17,7 @@ import {
   lawOfLabels,
   scoreOf,
 } from '#algorithms/metaRanking.ts'
-import type { TokenLogprob } from '#contracts/messages.ts'
+import type { TokenLogprob, Work } from '#contracts/messages.ts'
 
 export interface AnsweredQuestion {
   readonly question: string
@@ -37,6 +37,27 @@ export interface JudgePrior {
 export const noPrior: JudgePrior = { answerFirst: evenLaw, referenceFirst: evenLaw }
 
 const nothing: AnsweredQuestion = { question: 'N/A', answer: 'N/A' }
+
+/**
+ * What was asked, as references ask it; null where only token ids were given, or nothing is answered. Of a conversation what was said
+ * before belongs to the question; a system prompt does not: it is the same for every request of an application, and tells no two apart.
+ */
+export function questionOf(work: Work): string | null {
+  switch (work.kind) {
+    case 'completion':
+      return typeof work.prompt === 'string' ? work.prompt : null
+    case 'chat': {
+      const said = work.messages.filter(({ role }) => role !== 'system')
+      const [only, ...more] = said.length === 0 ? work.messages : said
+      if (only === undefined) return null
+      return more.length === 0 ? only.content : said.map(({ role, content }) => `${role}: ${content}`).join('\n')
+    }
+    case 'embedding':
+      return null
+    default:
+      return work satisfies never
+  }
+}
 
 /** Two for each reference: the reference first, then the answer first. */
 export function judgePrompts(answered: AnsweredQuestion, references: readonly Reference[]): string[] {

@@ -10,6 +10,8 @@
 import { hash } from 'node:crypto'
 import type { DeploymentName, RouteName, TenantId } from '#contracts/ids.ts'
 import type { RouteRecord } from '#contracts/records.ts'
+import type { Cause as CascadeCause } from './cascade.ts'
+import type { RiskCause } from './riskDecision.ts'
 import type { SessionKey, SessionSource } from './sessionKey.ts'
 
 /** `asleep`: no worker, and a request starts one. `unready`: it exists and nobody answers. `unknown`: no such deployment. */
@@ -38,15 +40,37 @@ export interface RouteDecision {
   /** Null: a deployment was asked for by its own name. */
   readonly route: RouteName | null
   readonly strategy: 'none' | RouteRecord['policy']['kind']
-  /** Null: none exists. */
+  /** Whose answer the client gets. Null: none exists, or the request was refused. */
   readonly deployment: DeploymentName | null
-  readonly cause: DecisionCause
+  /** Of a route with several steps: that of the last one decided. */
+  readonly cause: DecisionCause | StepCause
   /** What kept this request with others; never its value. */
   readonly session: SessionSource
   /** What a score had to reach; null where none had to. */
   readonly threshold: number | null
   readonly candidates: readonly WeighedCandidate[]
+  /** Of a route that takes several, in the order in which they were decided. */
+  readonly steps?: readonly StepRecord[]
 }
+
+/** One step of a route that takes several: what was decided about it, and why. */
+export interface StepRecord {
+  readonly deployment: DeploymentName
+  readonly action: StepAction
+  readonly cause: StepCause
+  /** Null: there was none. */
+  readonly score: number | null
+  readonly threshold: number | null
+  /** Whether a calibrated error rate is about this answer. */
+  readonly isGuaranteed: boolean
+  /** From asking it to its answer, and from asking the judge to the score; null: not asked, or not over yet. */
+  readonly answerMs: number | null
+  readonly judgeMs: number | null
+}
+
+/** `keep`: its answer is the client's. `escalate`: the next one is asked. `reprompt`: the same one is asked again. */
+export type StepAction = 'keep' | 'escalate' | 'refuse' | 'reprompt'
+export type StepCause = CascadeCause | RiskCause
 
 export interface Asked {
   readonly tenant: TenantId
@@ -64,8 +88,8 @@ export function targetsOf({ policy }: RouteRecord): readonly Omit<Candidate, 'st
       // Where the risk is high another one answers; whom it is asked of first is no matter of shares either.
       return [{ deployment: policy.deployment, weight: 1 }]
     case 'cascade':
-      // The first is asked; whoever comes after it is no matter of shares.
-      return policy.steps.slice(0, 1).map(({ deployment }) => ({ deployment, weight: 1 }))
+      // Each may answer; which of them does is no matter of shares (`cascade.ts`).
+      return policy.steps.map(({ deployment }) => ({ deployment, weight: 1 }))
     default:
       return policy satisfies never
   }
@@ -108,6 +132,24 @@ export function namedDecision(deployment: DeploymentName): RouteDecision {
     session: 'request',
     threshold: null,
     candidates: [],
+  }
+}
+
+/** For a request to a route that takes several steps, after so many of them. */
+export function stagedDecision(
+  { route, policy }: RouteRecord,
+  chosen: { deployment: DeploymentName | null; steps: readonly StepRecord[]; fallback: StepCause },
+): RouteDecision {
+  const last = chosen.steps.at(-1)
+  return {
+    route,
+    strategy: policy.kind,
+    deployment: chosen.deployment,
+    cause: last?.cause ?? chosen.fallback,
+    session: 'request',
+    threshold: chosen.steps.findLast(({ threshold }) => threshold !== null)?.threshold ?? null,
+    candidates: [],
+    steps: chosen.steps,
   }
 }
 

@@ -9,12 +9,15 @@ import type { ExpertChoice } from '../request.ts'
 export interface TimedDecision {
   readonly decision: RouteDecision
   readonly tookMs: number
+  readonly plan?: object
 }
 
 export const explainHeader = 'x-paceline-explain'
+/** Asked for with `true`, and answered with the score. */
+export const riskHeader = 'x-paceline-risk'
 export const asksForDecision = (value: string | undefined) => value === 'true' || value === '1'
 
-export function decisionBody(model: string, { decision, tookMs }: TimedDecision) {
+export function decisionBody(model: string, { decision, tookMs, plan }: TimedDecision) {
   const { route, strategy, deployment, cause, session, threshold, candidates } = decision
   return {
     object: 'route.decision',
@@ -28,6 +31,7 @@ export function decisionBody(model: string, { decision, tookMs }: TimedDecision)
     threshold,
     candidates,
     ...(decision.steps === undefined ? {} : { steps: decision.steps.map(stepBody) }),
+    ...(plan === undefined ? {} : { plan }),
     decision_ms: tookMs,
   }
 }
@@ -62,6 +66,12 @@ export function decisionHeaders({ decision, tookMs }: TimedDecision): Record<str
     'x-paceline-decision-ms': tookMs.toFixed(4),
     ...(decision.steps === undefined ? {} : { 'x-paceline-steps': stepsHeader(decision.steps) }),
   }
+}
+
+/** Of the answer that the client gets, where it was scored; else of the one that was not given. */
+export function riskHeaders({ decision }: TimedDecision): Record<string, string> {
+  const risk = decision.strategy === 'risk' ? decision.steps?.findLast(({ score }) => score !== null)?.score : null
+  return risk === undefined || risk === null ? {} : { [riskHeader]: risk.toFixed(4) }
 }
 
 export function expertHeaders(choice: ExpertChoice | null): Record<string, string> {

@@ -2,16 +2,20 @@
  * What the three generating endpoints have in common once a body is parsed: which model it is for, and the values that the
  * router itself must supply.
  */
+import * as z from 'zod'
 import { Failure } from '#contracts/failure.ts'
 import type { Work } from '#contracts/messages.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import type { SessionFields } from '../core/sessionKey.ts'
+import { sessionFields } from './sampling.ts'
 
 /** What of a body says where it goes. */
 export interface NamingFields extends SessionFields {
   readonly model: string
 }
+
+export const NamingBody = z.object({ model: z.string().min(1).max(256), ...sessionFields })
 
 export interface ParseContext {
   /** Of the deployment that is to answer; undefined where neither a deployment nor a route has the name. */
