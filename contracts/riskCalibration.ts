@@ -8,6 +8,7 @@
  */
 import * as z from 'zod'
 import { limits } from './limits.ts'
+import { unpackedNumbers } from './packedNumbers.ts'
 
 const { risk } = limits
 
@@ -68,24 +69,21 @@ export const RiskCalibration = z
   })
 export type RiskCalibration = z.infer<typeof RiskCalibration>
 
-export function parametersOf({ parameters }: Pick<RiskCalibration, 'parameters'>): Float64Array {
-  const bytes = Buffer.from(parameters, 'base64')
-  return Float64Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => bytes.readFloatLE(4 * i))
+export const parametersOf = ({ parameters }: { readonly parameters: string }) => unpackedNumbers(parameters)
+
+interface Shaped {
+  readonly embedding: { readonly width: number }
+  readonly signals: readonly unknown[]
+  readonly labels: readonly unknown[]
+  readonly hidden: number
 }
 
-export function parametersText(parameters: Float64Array): string {
-  const bytes = Buffer.alloc(4 * parameters.length)
-  for (const [i, parameter] of parameters.entries()) bytes.writeFloatLE(parameter, 4 * i)
-  return bytes.toString('base64')
+/** In the words of `algorithms/harmonizer.ts`. */
+export function shapeOf({ embedding, signals, labels, hidden }: Shaped) {
+  return { features: embedding.width + signals.length, classes: labels.length, hidden }
 }
-
-type Shaped = Pick<RiskCalibration, 'embedding' | 'signals' | 'labels' | 'hidden'>
-
-export const featuresOf = ({ embedding, signals }: Pick<Shaped, 'embedding' | 'signals'>) =>
-  embedding.width + signals.length
 
 function countOf(document: Shaped): number {
-  const features = featuresOf(document)
-  const { hidden, labels } = document
-  return hidden === 0 ? labels.length * (features + 1) : hidden * (features + 1) + labels.length * (hidden + 1)
+  const { features, classes, hidden } = shapeOf(document)
+  return hidden === 0 ? classes * (features + 1) : hidden * (features + 1) + classes * (hidden + 1)
 }

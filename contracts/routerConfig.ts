@@ -38,6 +38,8 @@ export const RouterConfig = z.strictObject({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** One log line per request (id, model, outcome, times; never a prompt). Failures of our own are logged in any case. */
   accessLog: z.boolean().default(false),
+  /** Folder for what routes keep of their traffic to calibrate with. Absent: nothing is kept, whatever a route asks for. */
+  trafficFolder: z.string().min(1).optional(),
   limits: RouterLimits.prefault({}),
 })
 export type RouterConfig = z.infer<typeof RouterConfig>

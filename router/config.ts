@@ -21,6 +21,7 @@ const variables: Readonly<Record<string, readonly string[]>> = {
   PACELINE_ROUTER_PORT: ['port'],
   PACELINE_ROUTER_LOG_LEVEL: ['logLevel'],
   PACELINE_ROUTER_ACCESS_LOG: ['accessLog'],
+  PACELINE_ROUTER_TRAFFIC_FOLDER: ['trafficFolder'],
   PACELINE_NATS_URL: ['nats', 'url'],
   PACELINE_NATS_USER: ['nats', 'user'],
 }

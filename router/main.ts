@@ -5,15 +5,17 @@
  * while to forget this router; then what runs is finished, at most for the grace period, and in the first half of it also what still
  * comes on connections from before. The rest is ended with a clear error, the sockets are closed and the bus is left.
  */
-import type { RouterLimits } from '#contracts/routerConfig.ts'
+import type { RouterConfig, RouterLimits } from '#contracts/routerConfig.ts'
 import { connectBus } from '#runtime/nats.ts'
 import { delay, systemClock } from '#runtime/clock.ts'
 import { createLog, type Log } from '#runtime/log.ts'
 import { onShutdown } from '#runtime/shutdown.ts'
 import { readConfig, type Settings } from './config.ts'
 import { type HttpServer, serveHttp } from './http.ts'
-import { createRouterMetrics } from './metrics.ts'
+import { createRouterMetrics, type RouterMetrics } from './metrics.ts'
 import { createRouter, type Router } from './router.ts'
+import type { RiskParts } from './stagedRoutes.ts'
+import { type Kept, TrafficLog } from './trafficLog.ts'
 
 const drainPollMs = 20
 
@@ -28,7 +30,8 @@ async function start({ config, natsPassword, natsAuthority }: Settings, log: Log
     log,
   })
   const metrics = createRouterMetrics()
-  const router = createRouter({ bus, clock, log, metrics, config, random: Math.random })
+  const traffic = trafficLogOf(config, log, metrics)
+  const router = createRouter({ bus, clock, log, metrics, config, random: Math.random, ...traffic })
   await router.start()
   const secondsNow = () => Math.floor(Date.now() / 1_000)
   const http = await serveHttp({ router, config, clock, log, metrics, secondsNow })
@@ -37,6 +40,18 @@ async function start({ config, natsPassword, natsAuthority }: Settings, log: Log
     await drain(router, http, config.limits)
     await bus.close()
   })
+}
+
+/** Old examples go although nothing new comes. */
+const sweepTrafficMs = 3_600_000
+
+function trafficLogOf({ trafficFolder: folder }: RouterConfig, log: Log, metrics: RouterMetrics): RiskParts {
+  if (folder === undefined) return {}
+  const count = (route: string, kept: Kept) => metrics.trafficExamples.inc({ route, kept })
+  const traffic = new TrafficLog({ folder, epochMs: () => Date.now(), log, count })
+  void traffic.sweep()
+  systemClock.every(sweepTrafficMs, () => void traffic.sweep())
+  return { traffic }
 }
 
 async function drain(router: Router, http: HttpServer, limits: RouterLimits): Promise<void> {

@@ -10,6 +10,7 @@ import { RouterId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { KeyRecord, ModelRecord, RouteRecord } from '#contracts/records.ts'
 import type { RouterConfig } from '#contracts/routerConfig.ts'
+import { baseExpert } from '#contracts/resources/modelDeployment.ts'
 import { subjects } from '#contracts/subjects.ts'
 import type { Bus, BusState, Subscription } from '#runtime/bus.ts'
 import type { Clock, Timer } from '#runtime/clock.ts'
@@ -272,16 +273,28 @@ class BusRouter implements Router {
   observe(): void {
     const { metrics, bus, clock } = this.#options
     metrics.natsConnected.set({}, bus.state === 'connected' ? 1 : 0)
-    for (const { deployment } of this.#registry.models()) {
+    for (const record of this.#registry.models()) {
+      const { deployment } = record
       const depth = this.#lanes.depth(deployment)
       metrics.running.set({ model: deployment }, this.#meter.running(deployment))
       metrics.queueDepth.set({ model: deployment }, depth.requests)
       metrics.queueBytes.set({ model: deployment }, depth.bytes)
       metrics.held.set({ model: deployment }, depth.held)
+      this.#observeExperts(record)
       const standings = this.#workers.of(deployment).map((worker) => this.#workers.standing(worker, clock.now()))
       for (const state of ['live', 'suspect', 'loading', 'draining'] as const)
         metrics.workers.set({ model: deployment, state }, standings.filter((each) => each === state).length)
     }
+  }
+
+  #observeExperts({ deployment, experts }: ModelRecord): void {
+    if (experts.length === 0) return
+    const waiting = new Map<string, number>([baseExpert, ...experts.map(({ name }) => name)].map((name) => [name, 0]))
+    for (const expert of this.#lanes.waitingByExpert(deployment)) {
+      const name = expert ?? baseExpert
+      waiting.set(name, (waiting.get(name) ?? 0) + 1)
+    }
+    for (const [expert, depth] of waiting) this.#options.metrics.expertQueue.set({ model: deployment, expert }, depth)
   }
 
   drain(acceptMs: number): void {

@@ -48,7 +48,7 @@ export class StagedRoutes {
     }
   }
 
-  explain(route: StagedRecord, named: NamedRequest): Decided {
+  explain(route: StagedRecord): Decided {
     const { policy } = route
     switch (policy.kind) {
       case 'cascade':

@@ -41,6 +41,8 @@ export interface InstancePaths {
   readonly natsPid: string
   readonly natsStore: string
   readonly logs: string
+  /** What routes keep of their traffic to calibrate with; outlives the instance. */
+  readonly traffic: string
 }
 
 export function instancePaths(context: Pick<Context, 'config'>, port: number): InstancePaths {
@@ -52,6 +54,7 @@ export function instancePaths(context: Pick<Context, 'config'>, port: number): I
     natsPid: join(folder, 'nats.pid'),
     natsStore: join(folder, 'nats'),
     logs: join(folder, 'logs'),
+    traffic: join(folder, 'traffic'),
   }
 }
 

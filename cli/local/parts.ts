@@ -77,6 +77,7 @@ export function routerCommand(settings: LocalSettings, paths: InstancePaths): Pa
     port: settings.port,
     nats: { url: natsUrl(settings), user: 'router' },
     logLevel: settings.logLevel,
+    trafficFolder: paths.traffic,
   } satisfies Partial<RouterConfig>
   return ours('router', settings, paths, {
     [routerConfigVariable]: JSON.stringify(config),

@@ -6,6 +6,7 @@ import { RouterConfig } from '#contracts/routerConfig.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import { type HttpServer, serveHttp } from '../http.ts'
 import { type FakeWorker, type FakeWorkerOptions, modelRecord } from './fakeWorker.ts'
+import type { RiskParts } from '../stagedRoutes.ts'
 import { routerConfig, setStage, type Stage } from './stage.ts'
 
 export interface ServedStage extends Stage {
@@ -22,10 +23,10 @@ export interface ServedStage extends Stage {
 }
 
 export async function serveStage(
-  options: { limits?: object; worker?: Partial<FakeWorkerOptions>; record?: ModelRecord } = {},
+  options: { limits?: object; worker?: Partial<FakeWorkerOptions>; record?: ModelRecord } & RiskParts = {},
 ): Promise<ServedStage> {
   const config = RouterConfig.parse({ ...routerConfig, limits: options.limits ?? {} })
-  const stage = await setStage(systemClock, config)
+  const stage = await setStage(systemClock, config, options)
   await stage.publish(options.record ?? modelRecord())
   const firstWorker = stage.worker({ name: 'w1', stepMs: 2, ...options.worker })
   await until(() => stage.router.model('smol')?.ready === true)

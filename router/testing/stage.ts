@@ -17,6 +17,7 @@ import { routerMetrics } from '#contracts/metrics.ts'
 import type { RouterMetrics } from '../metrics.ts'
 import type { RequestOutcome, ResponseSink, RoutedRequest } from '../request.ts'
 import { createRouter, type Router } from '../router.ts'
+import type { RiskParts } from '../stagedRoutes.ts'
 import { FakeWorker, type FakeWorkerOptions, modelRecord } from './fakeWorker.ts'
 
 export interface Stage {
@@ -36,7 +37,11 @@ export const routerConfig = RouterConfig.parse({
   nats: { url: 'nats://nowhere', user: 'router' },
 })
 
-export async function setStage(clock: Clock, config: RouterConfig = routerConfig): Promise<Stage> {
+export async function setStage(
+  clock: Clock,
+  config: RouterConfig = routerConfig,
+  parts: RiskParts = {},
+): Promise<Stage> {
   const network = createFakeNetwork({ clock, random: createRandom(1) })
   const operator = network.connect('operator')
   const metrics = createMetrics(routerMetrics, { processMetrics: false })
@@ -48,6 +53,7 @@ export async function setStage(clock: Clock, config: RouterConfig = routerConfig
     metrics,
     config,
     random: () => random.next(),
+    ...parts,
   }
   const router = createRouter(options)
   await router.start()

@@ -1,0 +1,195 @@
+/**
+ * Runs the checks of a route's author, which may take for ever, without holding anybody else up: on a thread of their own, one answer at a
+ * time, and a thread that is late is ended and another one started.
+ *
+ * Why a thread: a time limit of `node:vm` would stop every stream of this router for as long as it lasts, and the engine of linear time
+ * that Node has (`--enable-experimental-regexp-engine`) is none that one may build on. A thread costs nothing while nobody hangs (30 to
+ * 60 µs a job) and about 40 ms where somebody does; a check that was late `lateChecksMax` times in a row is asked no more.
+ * Whatever was not found out is null, which is an abstention. `check` never rejects.
+ */
+import { Worker } from 'node:worker_threads'
+import { limits } from '#contracts/limits.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import type { Check, Checked, Redaction, Texts } from './core/riskChecks.ts'
+
+export interface CheckJob {
+  readonly checks: readonly Check[]
+  readonly texts: Texts
+  readonly redactions: readonly Redaction[]
+}
+
+export type CheckReply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'checked'; readonly result: Checked }
+  | { readonly kind: 'done'; readonly texts: Texts }
+
+export interface CheckResult {
+  /** One for each check. */
+  readonly checked: readonly Checked[]
+  /** After the redactions; null: they were late, and nothing of the texts may be kept. */
+  readonly texts: Texts | null
+}
+
+/** What runs checks: the thread, or in a test the calling one. */
+export interface RiskChecker {
+  check(job: CheckJob): Promise<CheckResult>
+  close(): void
+}
+
+interface Waiting {
+  readonly job: CheckJob
+  /** Which of the job's checks are sent; the others are asked no more. */
+  readonly asked: readonly number[]
+  readonly redacts: boolean
+  readonly results: Checked[]
+  readonly resolve: (result: CheckResult) => void
+}
+
+/** What may be late: a check, or the redactions of a job together. */
+type Suspect = Check | readonly Redaction[]
+
+export interface ThreadCheckerOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** A check was given up. */
+  readonly onLate: () => void
+}
+
+export class ThreadChecker implements RiskChecker {
+  readonly #options: ThreadCheckerOptions
+  readonly #waiting: Waiting[] = []
+  /** How often in a row each check was late, by what it says. */
+  readonly #late = new Map<string, number>()
+  #thread: Worker | null = null
+  #isReady = false
+  #deadline: Timer | null = null
+  #isClosed = false
+
+  constructor(options: ThreadCheckerOptions) {
+    this.#options = options
+  }
+
+  check(job: CheckJob): Promise<CheckResult> {
+    const asked = job.checks.flatMap((check, i) => (this.#isGivenUp(check) ? [] : [i]))
+    if (this.#isClosed || this.#waiting.length >= limits.risk.checksWaitingMax)
+      return Promise.resolve({ checked: job.checks.map(() => null), texts: null })
+    const redacts = !this.#isGivenUp(job.redactions)
+    return new Promise((resolve) => {
+      this.#waiting.push({ job, asked, redacts, results: [], resolve })
+      if (this.#waiting.length === 1) this.#begin()
+    })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#endThread()
+    for (const waiting of this.#waiting.splice(0)) waiting.resolve(resultOf(waiting, null))
+  }
+
+  /** The first one that waits is the one that runs. */
+  #begin(): void {
+    const [first] = this.#waiting
+    if (first === undefined) return
+    this.#thread ??= this.#startThread()
+    // Its start is nobody's fault: the time counts from when it can work.
+    if (!this.#isReady) return
+    const { job, asked, redacts } = first
+    const checks = asked.flatMap((i) => job.checks[i] ?? [])
+    const redactions = redacts ? job.redactions : []
+    this.#thread.postMessage({ texts: job.texts, checks, redactions } satisfies CheckJob)
+    this.#deadline = this.#options.clock.after(limits.risk.checkMs, () => this.#tooLate())
+  }
+
+  #startThread(): Worker {
+    const thread = new Worker(new URL('./riskCheckThread.ts', import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: 64 },
+    })
+    thread.unref()
+    thread.on('message', (reply: CheckReply) => this.#hear(thread, reply))
+    thread.on('error', (error) => {
+      if (thread !== this.#thread) return
+      this.#options.log.warn({ error }, 'the thread that checks answers failed; it is started again')
+      this.#tooLate()
+    })
+    return thread
+  }
+
+  #hear(thread: Worker, reply: CheckReply): void {
+    if (thread !== this.#thread) return
+    switch (reply.kind) {
+      case 'ready':
+        this.#isReady = true
+        this.#begin()
+        return
+      case 'checked':
+        this.#waiting[0]?.results.push(reply.result)
+        return
+      case 'done':
+        this.#end(reply.texts)
+        return
+      default:
+        reply satisfies never
+    }
+  }
+
+  /** What hangs is the first one without a result; behind the checks come the redactions. */
+  #tooLate(): void {
+    const [first] = this.#waiting
+    this.#endThread()
+    if (first === undefined) return
+    this.#countLate(first.job.checks[first.asked[first.results.length] ?? -1] ?? first.job.redactions)
+    this.#options.onLate()
+    this.#end(null)
+  }
+
+  #countLate(late: Suspect): void {
+    const key = JSON.stringify(late)
+    const times = (this.#late.get(key) ?? 0) + 1
+    if (this.#late.size >= lateKnownMax) this.#late.clear()
+    this.#late.set(key, times)
+    // Patterns are a route's text, not a client's; what they were run on is never logged.
+    if (times === limits.risk.lateChecksMax)
+      this.#options.log.warn(
+        { late, ms: limits.risk.checkMs },
+        'a check of answers takes too long and is asked no more; write its expression without nested repetition',
+      )
+  }
+
+  #isGivenUp(suspect: Suspect): boolean {
+    return this.#late.size > 0 && (this.#late.get(JSON.stringify(suspect)) ?? 0) >= limits.risk.lateChecksMax
+  }
+
+  #end(texts: Texts | null): void {
+    this.#deadline?.cancel()
+    this.#deadline = null
+    const first = this.#waiting.shift()
+    if (first === undefined) return
+    if (texts !== null && this.#late.size > 0) this.#forgive(first)
+    first.resolve(resultOf(first, first.redacts ? texts : null))
+    this.#begin()
+  }
+
+  /** Late now and then is not late for ever: a long text, a busy machine. */
+  #forgive({ job, asked, redacts }: Waiting): void {
+    for (const i of asked) this.#late.delete(JSON.stringify(job.checks[i]))
+    if (redacts) this.#late.delete(JSON.stringify(job.redactions))
+  }
+
+  #endThread(): void {
+    this.#deadline?.cancel()
+    this.#deadline = null
+    const thread = this.#thread
+    this.#thread = null
+    this.#isReady = false
+    void thread?.terminate()
+  }
+}
+
+/** Routes that were changed leave theirs behind. */
+const lateKnownMax = 1_024
+
+function resultOf({ job, asked, results }: Waiting, texts: Texts | null): CheckResult {
+  const byIndex = new Map(asked.map((index, i) => [index, results[i] ?? null]))
+  return { checked: job.checks.map((_, i) => byIndex.get(i) ?? null), texts }
+}
