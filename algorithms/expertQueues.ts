@@ -63,7 +63,7 @@ export function planExpertBatch<Id, Expert>(snapshot: QueueSnapshot<Id, Expert>)
 }
 
 /** Of the highest priority that waits, the requests whose tenants are not too far ahead of the least served one. */
-function withinLead<Id, Expert>(line: readonly ExpertRequest<Id, Expert>[], leadTokensMax: number) {
+export function withinLead<Id, Expert>(line: readonly ExpertRequest<Id, Expert>[], leadTokensMax: number) {
   const priority = line.reduce((highest, request) => Math.max(highest, request.priority), Number.NEGATIVE_INFINITY)
   const first = line.filter((request) => request.priority === priority)
   const least = first.reduce((lowest, { tenantServed }) => Math.min(lowest, tenantServed), Number.POSITIVE_INFINITY)

@@ -10,8 +10,9 @@ import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { FairQueue } from './core/admit.ts'
-import { candidates, type Pick } from './core/pick.ts'
+import { candidates, type Pick, type Picked } from './core/pick.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
+import { ExpertLane } from './expertLane.ts'
 import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
 import type { Depth } from './metrics.ts'
 import { type Job, jobNeed } from './request.ts'
@@ -21,7 +22,7 @@ export interface LanesOptions {
   readonly workers: WorkerTable
   readonly pick: Pick
   /** Sends the job; called once per placement. */
-  readonly send: (job: Job, worker: Worker) => void
+  readonly send: (job: Job, picked: Picked) => void
   /** The job was waiting and no longer is; the caller ends it with this. */
   readonly drop: (job: Job, failure: Failure) => void
   readonly held: HoldEvents
@@ -29,6 +30,8 @@ export interface LanesOptions {
 
 interface Lane {
   readonly queue: FairQueue<Job>
+  /** Null: the pair has no experts. */
+  experts: ExpertLane | null
   /** Since when no worker at all is known; null while there is one. */
   workerlessSince: number | null
 }
@@ -89,16 +92,39 @@ export class Lanes {
 
   /** Sends waiting jobs, in fair order, while there is a worker for the next one. */
   place(deployment: DeploymentName): void {
-    const queue = this.#lanes.get(deployment)?.queue
-    if (queue === undefined) return
+    const lane = this.#lanes.get(deployment)
+    if (lane === undefined) return
+    const { queue, experts } = lane
+    if (experts !== null) return this.#placeExperts(deployment, queue, experts)
     for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
-      const worker = this.#workerFor(job, deployment)
-      if (worker === null) return
+      const picked = this.#pickFor(job, deployment)
+      if (picked === null) return
       queue.take()
-      this.#holds.end(job, 'placed')
-      queue.charge(job.tenant, job.promptTokensEstimate)
-      this.#options.send(job, worker)
+      this.#place(job, picked, queue)
     }
+  }
+
+  #placeExperts(deployment: DeploymentName, queue: FairQueue<Job>, experts: ExpertLane): void {
+    for (;;) {
+      const now = this.#options.clock.now()
+      const live = this.#options.workers.of(deployment).filter((worker) => this.#isLive(worker, now))
+      const eligible = candidates(live, { excluded: [], now, isLive: () => true })
+      const next = experts.next({ queue, eligible, workers: live.length, now })
+      if (next === null) return
+      queue.takeItem(next.job)
+      this.#place(next.job, next.picked, queue)
+    }
+  }
+
+  #place(job: Job, picked: Picked, queue: FairQueue<Job>): void {
+    this.#holds.end(job, 'placed')
+    queue.charge(job.tenant, job.promptTokensEstimate)
+    this.#options.send(job, picked)
+  }
+
+  /** Of a pair with experts, how many wait for each; null: for the model as it is. */
+  *waitingByExpert(deployment: DeploymentName): Generator<string | null> {
+    for (const { expert } of this.#lanes.get(deployment)?.queue.items() ?? []) yield expert
   }
 
   /** Is there a live worker that this job may still go to, free or not? */
@@ -137,15 +163,14 @@ export class Lanes {
     this.#options.drop(job, failure)
   }
 
-  #workerFor(job: Job, deployment: DeploymentName): Worker | null {
+  #pickFor(job: Job, deployment: DeploymentName): Picked | null {
     const now = this.#options.clock.now()
     const eligible = candidates(this.#options.workers.of(deployment), {
       excluded: job.excluded,
       now,
       isLive: (worker) => this.#isLive(worker, now),
     })
-    if (eligible.length <= 1) return eligible[0] ?? null
-    return this.#options.pick(eligible, jobNeed(job))?.worker ?? null
+    return eligible.length === 0 ? null : this.#options.pick(eligible, jobNeed(job))
   }
 
   #isLive(worker: Worker, now: number): boolean {
@@ -156,9 +181,11 @@ export class Lanes {
     const found = this.#lanes.get(model.deployment)
     if (found !== undefined) {
       found.queue.bounds = model.queue
+      if (model.experts.length > 0) found.experts ??= new ExpertLane()
       return found
     }
-    const lane = { queue: new FairQueue<Job>(model.queue), workerlessSince: null }
+    const experts = model.experts.length > 0 ? new ExpertLane() : null
+    const lane = { queue: new FairQueue<Job>(model.queue), experts, workerlessSince: null }
     this.#lanes.set(model.deployment, lane)
     return lane
   }

@@ -30,8 +30,13 @@ const report = fc.record(
     acceptanceLength: figure(1),
     tokensPerSecond: figure(0),
     experts: fc.array(fc.string(), { maxLength: 3 }),
+    expertLoadMs: figure(0),
   },
-  { requiredKeys: Object.keys(WorkerReport.shape).filter((name) => name !== 'costCurve') as 'worker'[] },
+  {
+    requiredKeys: Object.keys(WorkerReport.shape).filter(
+      (name) => name !== 'costCurve' && name !== 'expertLoadMs',
+    ) as 'worker'[],
+  },
 )
 
 test('every report of the schema is one by the check', () => {

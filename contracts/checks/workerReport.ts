@@ -22,7 +22,8 @@ function hasRoomFields({ slots, cells, promptTokensPending, prefixes, experts }:
   return prefixes.length <= limits.worker.prefixDigestsMax && everyOf(experts, isText)
 }
 
-function hasPaceFields({ costCurve, acceptanceLength, tokensPerSecond }: Fields): boolean {
+function hasPaceFields({ costCurve, acceptanceLength, tokensPerSecond, expertLoadMs }: Fields): boolean {
+  if (expertLoadMs !== undefined && !isFigureFrom(expertLoadMs, 0)) return false
   if (!isFigureFrom(acceptanceLength, 1) || !isFigureFrom(tokensPerSecond, 0)) return false
   return costCurve === undefined || isCostCurve(costCurve)
 }

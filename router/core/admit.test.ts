@@ -206,3 +206,36 @@ test('two tenants that always have work are served within one request of each ot
     }),
   )
 })
+
+describe('looking ahead', () => {
+  const names = (queue: FairQueue<Item>, max = 100) =>
+    queue.upcoming(max, () => 10).map(({ item: { name }, tenantServed }) => `${name}@${tenantServed}`)
+
+  test('says the order in which all would be taken, and what each tenant will have been served', () => {
+    const queue = queueOf()
+    for (const name of ['a1', 'a2', 'a3']) queue.offer(item('a', name))
+    queue.offer(item('b', 'b1', { weight: 2 }))
+    queue.offer(item('b', 'b2', { weight: 2 }))
+    queue.offer(item('c', 'c1', { priority: 1 }))
+    expect(names(queue)).toEqual(['c1@0', 'a1@0', 'b1@0', 'b2@5', 'a2@10', 'a3@20'])
+    expect(names(queue, 2)).toEqual(['c1@0', 'a1@0'])
+    expect([...queue.items()]).toHaveLength(6)
+    const taken: string[] = []
+    for (let next = queue.peek(); next !== undefined; next = queue.peek()) {
+      queue.take()
+      queue.charge(next.tenant, 10)
+      taken.push(next.name)
+    }
+    expect(taken).toEqual(['c1', 'a1', 'b1', 'b2', 'a2', 'a3'])
+  })
+
+  test('lets one be taken out of turn, once', () => {
+    const queue = queueOf()
+    const [first, second] = [item('a', 'a1'), item('a', 'a2')]
+    queue.offer(first)
+    queue.offer(second)
+    expect([queue.takeItem(second), queue.takeItem(second)]).toEqual([true, false])
+    expect(takeAll(queue)).toEqual(['a1'])
+    expect(queue.length).toBe(0)
+  })
+})

@@ -38,6 +38,18 @@ interface Line<T> {
   items: T[]
 }
 
+/** One who waits, and what its tenant will have been served before it. */
+export interface Upcoming<T> {
+  readonly item: T
+  readonly tenantServed: number
+}
+
+interface Head<T> {
+  readonly line: Line<T>
+  at: number
+  virtual: number
+}
+
 const nothing: readonly never[] = []
 
 export class FairQueue<T extends Waiting> {
@@ -89,6 +101,33 @@ export class FairQueue<T extends Waiting> {
     this.#virtualOfLastTaken = line.virtual
     this.#left(line, item)
     return item
+  }
+
+  /** Out of turn; false where it is not in the line. */
+  takeItem(item: T): boolean {
+    const virtual = this.#lines.get(item.tenant)?.virtual
+    if (virtual === undefined || !this.remove(item)) return false
+    this.#virtualOfLastTaken = virtual
+    return true
+  }
+
+  /** Those who wait, in the order in which they would be taken if nobody came and each were charged `tokensOf`. */
+  upcoming(itemsMax: number, tokensOf: (item: T) => number): Upcoming<T>[] {
+    const heads = [...this.#active].map((line) => ({ line, at: 0, virtual: line.virtual }))
+    const upcoming: Upcoming<T>[] = []
+    while (upcoming.length < itemsMax) {
+      const next = heads.reduce<Head<T> | null>((best, head) => (goesFirst(head, best) ? head : best), null)
+      const item = next?.line.items[next.at]
+      if (next === null || item === undefined) break
+      upcoming.push({ item, tenantServed: next.virtual })
+      next.virtual += tokensOf(item) / next.line.weight
+      next.at += 1
+    }
+    return upcoming
+  }
+
+  *items(): Generator<T> {
+    for (const line of this.#active) yield* line.items
   }
 
   /** Tokens served to a tenant, prompt and output alike. Negative where an estimate was too high. */
@@ -220,4 +259,12 @@ export class FairQueue<T extends Waiting> {
       return
     }
   }
+}
+
+function goesFirst<T extends Waiting>(head: Head<T>, best: Head<T> | null): boolean {
+  const item = head.line.items[head.at]
+  if (item === undefined) return false
+  const other = best?.line.items[best.at]
+  if (best === null || other === undefined) return true
+  return item.priority > other.priority || (item.priority === other.priority && head.virtual < best.virtual)
 }

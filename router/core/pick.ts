@@ -30,8 +30,9 @@ export interface Weighed {
 /**
  * `only`: nobody else could take it. `held`: it holds part of the prompt. `meeting`: nobody does, and this is where requests that begin
  * like this one meet. `cheapest`: the least time, because nothing of the prompt is worth keeping or its holder would take longer.
+ * `expert`: among workers with experts the least time, whatever must be attached or loaded for it included.
  */
-export type PickCause = 'only' | 'held' | 'meeting' | 'cheapest'
+export type PickCause = 'only' | 'held' | 'meeting' | 'cheapest' | 'expert'
 
 export interface Picked extends Weighed {
   readonly cause: PickCause

@@ -50,6 +50,10 @@ export interface Sent {
   /** Of the prompt, what the worker was thought to hold not; and the digests of what it will hold. */
   readonly promptTokens: number
   readonly digests: readonly string[]
+  /** Null: the model as it is. */
+  readonly expert: string | null
+  /** What was sent later has a higher one. */
+  readonly number: number
   slot: number
   accepted: boolean
   /** Its tokens are among `promptTokensSent`. */
@@ -61,6 +65,7 @@ export interface SentPrompt {
   readonly choices: number
   readonly promptTokens: number
   readonly prefixes: readonly Prefix[]
+  readonly expert?: string | null
 }
 
 export type Standing = 'live' | 'suspect' | 'loading' | 'draining'
@@ -71,6 +76,7 @@ export class WorkerTable {
   /** Known dead → when: reports that were still under way must not bring them back. */
   readonly #removed = new Map<WorkerId, number>()
   #connectedAt = 0
+  #sent = 0
 
   get(id: WorkerId): Worker | undefined {
     return this.#workers.get(id)
@@ -129,9 +135,20 @@ export class WorkerTable {
     this.#connectedAt = now
   }
 
-  sent(worker: Worker, { choices, promptTokens, prefixes }: SentPrompt): Sent {
+  sent(worker: Worker, { choices, promptTokens, prefixes, expert = null }: SentPrompt): Sent {
     const digests = expectedDigests(prefixes)
-    const sent: Sent = { worker, choices, promptTokens, digests, slot: -1, accepted: false, isCounted: true }
+    const sent: Sent = {
+      worker,
+      choices,
+      promptTokens,
+      digests,
+      expert,
+      number: this.#sent,
+      slot: -1,
+      accepted: false,
+      isCounted: true,
+    }
+    this.#sent += 1
     sent.slot = worker.sent.add(sent)
     worker.inFlight += choices
     worker.unanswered += choices

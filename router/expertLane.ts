@@ -1,0 +1,76 @@
+/**
+ * The lane of a pair with experts: looks at who waits and which workers have what, and has `core/expertLine.ts` say who goes where.
+ *
+ * Remembers of each worker whose turn it is and since when, as far as this router's own dispatches tell; of what other routers sent it
+ * knows the adapter that a worker's report names last.
+ */
+import type { ExpertRequest } from '#algorithms/expertQueues.ts'
+import { limits } from '#contracts/limits.ts'
+import type { FairQueue } from './core/admit.ts'
+import { type Expert, type ExpertSeat, placeNext } from './core/expertLine.ts'
+import type { Picked } from './core/pick.ts'
+import type { Worker } from './core/workers.ts'
+import { type Job, jobNeed } from './request.ts'
+
+interface Turn {
+  readonly expert: Expert
+  readonly since: number
+}
+
+export interface ExpertLaneView {
+  readonly queue: FairQueue<Job>
+  /** Those that may get a request now. */
+  readonly eligible: readonly Worker[]
+  /** Live ones, full ones included. */
+  readonly workers: number
+  readonly now: number
+}
+
+export class ExpertLane {
+  readonly #turns = new WeakMap<Worker, Turn>()
+
+  /** Who goes next, and where; null: nobody now. */
+  next({ queue, eligible, workers, now }: ExpertLaneView): { readonly job: Job; readonly picked: Picked } | null {
+    if (eligible.length === 0 || queue.length === 0) return null
+    const upcoming = queue.upcoming(limits.experts.queueLookAheadMax, (job) => job.promptTokensEstimate)
+    const placed = placeNext<Job>({
+      line: upcoming.map(({ item, tenantServed }) => waiterOf(item, tenantServed)),
+      seats: eligible.map((worker) => this.#seatOf(worker, now)),
+      workers,
+      mayTake: (job, worker) => !job.excluded.includes(worker.id),
+      needOf: jobNeed,
+      now,
+    })
+    return placed === null ? null : { job: placed.id, picked: placed.picked }
+  }
+
+  #seatOf(worker: Worker, now: number): ExpertSeat {
+    const experts = expertsAt(worker)
+    const [running] = experts
+    if (running === undefined) {
+      this.#turns.delete(worker)
+      return { worker, experts, turnStartedAt: now }
+    }
+    const known = this.#turns.get(worker)
+    if (known?.expert === running) return { worker, experts, turnStartedAt: known.since }
+    this.#turns.set(worker, { expert: running, since: now })
+    return { worker, experts, turnStartedAt: now }
+  }
+}
+
+function expertsAt({ sent, report }: Worker): Expert[] {
+  const inOrder = [...sent].sort((a, b) => a.number - b.number)
+  const experts = new Set(inOrder.map(({ expert }) => expert))
+  const last = report?.experts.at(-1)
+  if (experts.size === 0 && last !== undefined && (report?.slots.busy ?? 0) > 0) experts.add(last)
+  return [...experts]
+}
+
+const waiterOf = (job: Job, tenantServed: number): ExpertRequest<Job, Expert> => ({
+  id: job,
+  expert: job.expert,
+  size: job.choices,
+  priority: job.priority,
+  tenantServed,
+  startBy: job.request.routed.arrivedAt + limits.experts.waitMsMax,
+})
