@@ -38,7 +38,7 @@ export const workerExpertMetrics = {
   expertLoads: define({
     name: 'paceline_expert_loads_total',
     kind: 'counter',
-    help: 'Adapters read into memory: because their turn had come (`needed`), or ahead of it (`ahead`).',
+    help: 'Adapters read into memory: to try them at the start (`start`), because their turn had come (`needed`), or ahead of it (`ahead`).',
     labels: [...engineLabels, 'cause'],
   }),
   expertLoadSeconds: define({
@@ -52,6 +52,12 @@ export const workerExpertMetrics = {
     name: 'paceline_expert_memory_bytes',
     kind: 'gauge',
     help: 'Adapters in memory.',
+    labels: engineLabels,
+  }),
+  expertsRefused: define({
+    name: 'paceline_experts_refused',
+    kind: 'gauge',
+    help: 'Adapters of the pair that this worker cannot use; requests that name them fail.',
     labels: engineLabels,
   }),
   expertYields: define({

@@ -11,6 +11,7 @@ import { limits } from '#contracts/limits.ts'
 import type { ExpertRefusal } from '#contracts/records.ts'
 import { baseExpert } from '#contracts/resources/modelDeployment.ts'
 import type { WorkerConfig } from '#contracts/workerConfig.ts'
+import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { AdapterRefused } from './expertPort.ts'
 import type { ModelRunner } from './modelRunner.ts'
@@ -36,18 +37,26 @@ export interface ExpertSupplies {
   readonly gate: OpenGate | null
   /** What adapters may take in memory together. */
   readonly bytesMax: number
+  /** What loading each of them took at the start. */
+  readonly loadsMs: readonly number[]
 }
 
-export const noExperts: ExpertSupplies = { files: [], refused: [], gate: null, bytesMax: 0 }
+export const noExperts: ExpertSupplies = { files: [], refused: [], gate: null, bytesMax: 0, loadsMs: [] }
 
 type ExpertConfig = Pick<WorkerConfig, 'experts' | 'expertBytesMax' | 'gatePath' | 'gateSha256'>
 
-export async function openExperts(config: ExpertConfig, runner: ModelRunner, log: Log): Promise<ExpertSupplies> {
+export async function openExperts(
+  config: ExpertConfig,
+  { runner, clock, log }: { readonly runner: ModelRunner; readonly clock: Clock; readonly log: Log },
+): Promise<ExpertSupplies> {
   const files: ExpertFile[] = []
   const refused: ExpertRefusal[] = []
+  const loadsMs: number[] = []
   for (const { name, path } of config.experts) {
     try {
+      const startedAt = clock.now()
       files.push(await tried({ name, path: path ?? '' }, config.expertBytesMax, runner))
+      loadsMs.push(clock.now() - startedAt)
     } catch (error) {
       if (!(error instanceof AdapterRefused)) throw error
       log.error({ expert: name, reason: error.reason, error }, 'an expert is refused: requests that name it fail')
@@ -59,7 +68,7 @@ export async function openExperts(config: ExpertConfig, runner: ModelRunner, log
     log.error({ error: gate }, 'the gate cannot be used: requests that name no expert get none')
     refused.push({ expert: null, reason: 'GateUnusable', message: gate.message })
   }
-  return { files, refused, gate: gate instanceof Failure ? null : gate, bytesMax: config.expertBytesMax }
+  return { files, refused, gate: gate instanceof Failure ? null : gate, bytesMax: config.expertBytesMax, loadsMs }
 }
 
 /** Loaded once; it stays where there is room beside those that stayed before it. */

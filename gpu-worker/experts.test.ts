@@ -64,6 +64,39 @@ describe('a worker with experts', () => {
     expectAllEnded(all, [...long, short])
   })
 
+  test('loads the adapter of the next turn while the one before still runs', async () => {
+    const loadedBeside: (string | null)[] = []
+    const all = stand({
+      wrap: (runner) => {
+        const load = runner.experts.load.bind(runner.experts)
+        runner.experts.load = (name, path) => {
+          loadedBeside.push(runner.experts.attached)
+          return load(name, path)
+        }
+        return runner
+      },
+    })
+    const ids = [ask(all, 'sql', 0, 40), ask(all, 'sql', 1, 40), ask(all, 'verse', 2)]
+    await all.end(...ids)
+    expect(loadedBeside).toEqual([null, 'sql'])
+    expect(await all.metrics.text()).toMatch(/paceline_expert_loads_total\{[^}]*cause="ahead"\} 1/)
+    expectAllEnded(all, ids)
+  })
+
+  test('lets whoever waited in a router already begin the sooner', async () => {
+    const sinceSent = async (waitedMs: number) => {
+      const all = stand({ contextTokensMax: 4_096 })
+      for (let i = 0; i < 4; i++) ask(all, 'sql', i, 600)
+      await all.clock.advance(100)
+      const sentAt = all.process.now()
+      const dispatch = { work: promptOf(20, 9), sampling: sampling({ maxTokens: 12 }), expert: 'verse', waitedMs }
+      await all.end(all.send(dispatch))
+      return all.process.now() - sentAt
+    }
+    const [fresh, late] = [await sinceSent(0), await sinceSent(limits.experts.waitMsMax)]
+    expect(late).toBeLessThan(fresh - limits.experts.waitMsMax / 2)
+  })
+
   test('refuses an expert that the deployment does not have, and fails one that does not load, alone', async () => {
     const all = stand({
       experts: { files: [...experts, file('huge', 1_000), file('broken')], bytesMax: 200 },

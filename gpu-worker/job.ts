@@ -22,10 +22,14 @@ export interface GenerateRequest {
   readonly tenant: TenantId
   /** The adapter it is computed under; null: the model as it is. */
   readonly expert: string | null
+  /** How long it waited before it was sent here. */
+  readonly waitedMs: number
   readonly priority: number
   readonly deadlineMs: number
   readonly deltaIntervalMs: number
   readonly prompt: readonly number[]
+  /** Tokens that the answer may repeat; absent: nothing came along. */
+  readonly hint?: readonly number[]
   /** Text to send before the first token (completions with `echo`); '' for none. */
   readonly echoText: string
   readonly choices: number

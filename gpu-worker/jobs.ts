@@ -5,8 +5,11 @@
  * two steps; only `submit` and `requestEnd` may come at any time, because they change no slot.
  */
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import type { DispatchId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
+import type { ModelRecord } from '#contracts/records.ts'
+import { sequencesMax } from './core/admission.ts'
 import type { Owner } from './core/cells.ts'
 import { chooseVictim, planMove, type SlotView } from './core/scheduler.ts'
 import { end, generatedCount, pendingCount } from './core/sequence.ts'
@@ -18,6 +21,9 @@ import type { ModelRunner, Slot } from './modelRunner.ts'
 import type { Pace } from './pace.ts'
 import type { Placement } from './placement.ts'
 
+/** What of an SLO running workers follow. */
+export type LiveSlo = ModelRecord['slo']
+
 export interface JobsOptions {
   readonly runner: ModelRunner
   readonly placement: Placement
@@ -25,6 +31,7 @@ export interface JobsOptions {
   readonly meter: Meter
   /** null where the deployment has no experts. */
   readonly experts: ExpertTurns | null
+  readonly slo: LiveSlo
   /** Slots or waiting requests have changed. */
   readonly onChange: () => void
   /** A sequence has ended or lost its cells. */
@@ -43,19 +50,47 @@ export class Jobs {
   readonly #waiting: Choice[] = []
   readonly #choices = new Map<number, Choice>()
   #nextNumber = 0
+  #slo: LiveSlo
   /** Unified layout: cells that were in use when the cache was found full. */
   #cellsMax: number | null = null
 
   constructor(options: JobsOptions) {
     this.#o = options
+    this.#slo = options.slo
   }
 
   get size(): number {
     return this.#jobs.size
   }
 
+  /** How many sequences may hold slots: fewer than there are where the SLO says so. */
+  get slotsOpen(): number {
+    const { placement, pace } = this.#o
+    const { admission = 'slots', tpotMs } = this.#slo
+    const slots = placement.slots.total
+    if (admission === 'slots' || pace.curve.origin === 'prior') return slots
+    const contextTokens = meanContext(placement.views())
+    return sequencesMax({ slots, tpotMs, tokenMs: (sequences) => pace.predictTokenMs(sequences, contextTokens) })
+  }
+
+  /** Takes effect with the next step; who runs stays. */
+  changeSlo(slo: LiveSlo): void {
+    if (isDeepStrictEqual(slo, this.#slo)) return
+    this.#slo = slo
+    this.#o.onChange()
+  }
+
   get waitingCount(): number {
     return this.#waiting.length
+  }
+
+  /** Whose requests hold slots, and wait for one. */
+  experts(): Record<'running' | 'waiting', (string | null)[]> {
+    const { placement } = this.#o
+    return {
+      running: placement.views().map(({ slot }) => this.choiceIn(slot).job.request.expert),
+      waiting: this.#waiting.map(({ job }) => job.request.expert),
+    }
   }
 
   get promptTokensPending(): number {
@@ -137,9 +172,11 @@ export class Jobs {
   /** Waiting choices into the lowest free slots. */
   fillSlots(now: number): void {
     const { placement, meter, onChange } = this.#o
+    if (this.#waiting.length === 0) return
+    const open = this.slotsOpen
     for (const choice of this.#nextChoices()) {
       const [slot] = placement.slots.free()
-      if (slot === undefined || !this.#hasCellsFor(choice)) return
+      if (slot === undefined || placement.slots.heldCount >= open || !this.#hasCellsFor(choice)) return
       this.#waiting.splice(this.#waiting.indexOf(choice), 1)
       const { job, sequence } = choice
       const siblings = job.choices.map((other) => other.sequence)

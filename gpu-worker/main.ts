@@ -74,7 +74,7 @@ async function open(
     bus,
     clock,
     runner,
-    experts: await openExperts(config, runner, log),
+    experts: await openExperts(config, { runner, clock, log }),
     proposers: await createProposers(config, { runner, log, clock, host, readMemory }),
     readMemory,
     log,

@@ -81,10 +81,12 @@ function generateRequest(
     router: dispatch.router,
     tenant: dispatch.tenant,
     expert: expertOf(options, dispatch),
+    waitedMs: dispatch.waitedMs ?? 0,
     priority: dispatch.priority,
     deadlineMs: dispatch.deadlineMs,
     deltaIntervalMs: dispatch.deltaIntervalMs,
     prompt,
+    ...hintOf(options.runner, dispatch),
     echoText: echoOf(options.runner, work),
     choices,
     sampling,
@@ -92,6 +94,14 @@ function generateRequest(
     matchers: openGrammars(options, dispatch),
     digests: (answer) => digestsOf(dispatch, answer),
   }
+}
+
+/** Another model's words in this one's tokens; beyond what the context holds nothing of it can be said. */
+function hintOf(runner: ModelRunner, { hint }: Pick<Dispatch, 'hint'>): Pick<GenerateRequest, 'hint'> {
+  if (hint === undefined || hint === '') return {}
+  const tokensMax = runner.info.contextTokensMax
+  const result = tokenizeSegments(runner, [{ text: hint, special: false }], { tokensMax, addBegin: false })
+  return result.kind === 'too-long' ? {} : { hint: result.tokens }
 }
 
 function expertOf({ experts }: PrepareOptions, { expert }: Pick<Dispatch, 'expert'>): string | null {
@@ -217,11 +227,12 @@ function openGrammars(options: PrepareOptions, { sampling, choices }: Omit<Dispa
 // ---------------------------------------------------------------- digests
 
 function digestsOf(dispatch: Omit<Dispatch, 'work'> & { readonly work: TextWork }, answer: string | null): string[] {
-  const { tenant, work } = dispatch
-  if (answer === null) return prefixDigests(tenant, work)
-  if (work.kind === 'chat') return chatDigests(tenant, [...work.messages, { role: 'assistant', content: answer }])
+  const { tenant, work, expert = null } = dispatch
+  const owner = { tenant, expert }
+  if (answer === null) return prefixDigests(owner, work)
+  if (work.kind === 'chat') return chatDigests(owner, [...work.messages, { role: 'assistant', content: answer }])
   const prompt = typeof work.prompt === 'string' ? work.prompt + answer : work.prompt
-  return prefixDigests(tenant, { ...work, prompt })
+  return prefixDigests(owner, { ...work, prompt })
 }
 
 // ---------------------------------------------------------------- embeddings

@@ -43,6 +43,7 @@ function choiceOf(sampling: Partial<Sampling>, seed = 1) {
       router: RouterId.parse('router-1'),
       tenant: TenantId.parse('tenant'),
       expert: null,
+      waitedMs: 0,
       priority: 0,
       deadlineMs: 1,
       deltaIntervalMs: 0,

@@ -38,7 +38,7 @@ import { createPrepare, openTemplate } from './prepare.ts'
 import { type ExpertSupplies, noExperts } from './expertSupplies.ts'
 import { Reporter, type WorkerState } from './report.ts'
 import { Speculator } from './speculator.ts'
-import { WorkerExperts } from './workerExperts.ts'
+import { type ExpertRules, WorkerExperts } from './workerExperts.ts'
 
 export interface WorkerOptions {
   readonly bus: Bus
@@ -52,6 +52,7 @@ export interface WorkerOptions {
   readonly curveStore: MeasurementStore
   /** Absent: none. */
   readonly experts?: ExpertSupplies
+  readonly expertRules?: ExpertRules
   /** Who decides how much to draft; absent: as the settings say. */
   readonly createController?: typeof createController
   /** Absent: memory is not watched. */
@@ -234,7 +235,7 @@ class AssembledWorker implements Worker {
       costCurve: curveMessage(this.#pace.curve),
       acceptanceLength: Math.max(1, this.#pace.acceptanceLength),
       tokensPerSecond: this.#pace.tokensPerSecond(clock.now()),
-      experts: this.#experts.resident,
+      ...this.#experts.report,
     }
   }
 
@@ -261,10 +262,10 @@ class AssembledWorker implements Worker {
   }
 
   #createExperts(): WorkerExperts {
-    const { bus, clock, log, runner, experts } = this.#o
+    const { config, experts: supplies = noExperts, expertRules: rules = {} } = this.#o
     const onLoaded = () => this.#engine.wake()
     const onRefused = () => this.#reporter.register()
-    return new WorkerExperts({ bus, clock, log, runner, supplies: experts ?? noExperts, onLoaded, onRefused })
+    return new WorkerExperts({ ...this.#o, model: config.deployment, supplies, rules, onLoaded, onRefused })
   }
 
   #createReporter(): Reporter {
@@ -365,6 +366,7 @@ class AssembledWorker implements Worker {
       threads: this.#o.runner.threads,
       prefixCacheBytes: this.#cache.bytes,
     })
+    this.#experts.setGauges(this.#jobs.experts())
   }
 
   #record(): WorkerRecord {
