@@ -14,7 +14,7 @@ import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
 import { advance, generatedCount, loseCells } from './core/sequence.ts'
-import { depthsOf, emptyTree, isChain } from './core/speculation/tokenTree.ts'
+import { emptyTree, isChain, nodesWithin } from './core/speculation/tokenTree.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
 import type { Choice, GenerateRequest, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -73,6 +73,7 @@ export class Engine {
   #isStopped = false
   /** When steps may hold the event loop again. */
   #briefFrom = 0
+  #plannedAt = 0
   #wake = Promise.withResolvers<void>()
 
   constructor(options: EngineOptions) {
@@ -172,6 +173,7 @@ export class Engine {
   #plan(): SpanPlan[] {
     const { clock, jobs, meter, placement, runner } = this.#o
     const startedAt = clock.now()
+    this.#plannedAt = startedAt
     this.#sweep()
     jobs.fillSlots(startedAt)
     jobs.closeHole()
@@ -260,7 +262,7 @@ export class Engine {
     }
     speculator.settle(judged, decodeMs)
     const now = clock.now()
-    pace.stepped({ ...shape, decodeMs, gained, sampled: judged.length }, now)
+    pace.stepped({ ...shape, decodeMs, gained, sampled: judged.length, wholeMs: now - this.#plannedAt }, now)
     meter.step(shape.rows + shape.promptTokens)
     meter.phase('decode', decodeMs)
     meter.phase('sample', now - decodedAt)
@@ -365,8 +367,7 @@ export class Engine {
 function draftsThatCouldBeText({ choice, draft }: Span): number {
   const { sequence, job } = choice
   const left = job.request.tokensMax - generatedCount(sequence)
-  if (draft.tokens.length <= left) return draft.tokens.length
-  return depthsOf(draft).filter((depth) => depth <= left).length
+  return nodesWithin(draft, left)
 }
 
 function candidateOf(choice: Choice, contextTokensMax: number): Candidate {

@@ -15,6 +15,8 @@ export interface StepRecord extends StepShape {
   readonly gained: number
   /** Sequences that gained them. */
   readonly sampled: number
+  /** From planning the step to the end of what it gained: drafting and sampling included. */
+  readonly wholeMs: number
   /** All sequences brought as many rows. */
   readonly isEven: boolean
 }
@@ -33,10 +35,16 @@ export interface PaceOptions {
 /** The window over which tokens per second are counted. */
 const speedWindowMs = 1_000
 const acceptanceRate = 0.05
+/** What a step takes beside its rows, and how many each sequence brings, are followed as fast. */
+const habitRate = 0.05
 
 export class Pace {
   #curve: CostCurve
   acceptanceLength = 1
+  /** Rows that one sequence brings to a step, drafts included. */
+  #rowsEach = 1
+  /** What a step takes beyond what its rows do by the curve: prompts, drafting, sampling. */
+  #besideMs = 0
   readonly #options: PaceOptions
   #threads: ThreadState
   #windowStart: number
@@ -67,13 +75,27 @@ export class Pace {
     return predictStepMs(this.curve, shape)
   }
 
+  /** What a token of each sequence takes where so many run as those of the last steps did. */
+  predictTokenMs(sequences: number, contextTokens: number): number {
+    const stepMs = this.predictStepMs({ rows: sequences * this.#rowsEach, contextTokens })
+    return (stepMs + this.#besideMs) / this.acceptanceLength
+  }
+
   stepped(step: StepRecord, now: number): void {
     // The split layout computes unequal counts in several passes, which are no point of the curve.
     if (step.isEven || this.#options.runner.info.kvLayout === 'unified') this.#learn(step, now)
     // Over all steps, those without a draft included: what a sequence gains per step is what others plan by.
     if (step.sampled > 0) this.acceptanceLength += acceptanceRate * (step.gained / step.sampled - this.acceptanceLength)
+    if (step.rows > 0) this.#follow(step)
     this.#windowTokens += step.gained
     this.#rollWindow(now)
+  }
+
+  #follow(step: StepRecord): void {
+    const rowsEach = step.promptTokens > 0 || step.sampled === 0 ? this.#rowsEach : step.rows / step.sampled
+    this.#rowsEach += habitRate * (rowsEach - this.#rowsEach)
+    const besideMs = Math.max(0, step.wholeMs - this.predictStepMs(step))
+    this.#besideMs += habitRate * (besideMs - this.#besideMs)
   }
 
   #learn(step: StepRecord, now: number): void {

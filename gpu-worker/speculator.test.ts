@@ -158,7 +158,7 @@ describe('draws', () => {
       asked.push(wanted)
       const tokens = Array.from({ length: Math.min(3, tokensMax) }, (_, i) => 300 + i)
       return {
-        tree: chainOf(tokens, wanted === null ? null : tokens.map(() => law)),
+        tree: chainOf(tokens, wanted?.kind === 'own-chance' ? tokens.map(() => law) : null),
         confidence: tokens.map(() => 0.01),
       }
     })
@@ -173,17 +173,18 @@ describe('draws', () => {
   test('are asked for where the client named no seed, and are verified whole', async () => {
     const { stand, steps, asked } = drawing()
     await stand.end(stand.send({ work: promptOf(20), sampling: sampling({ seedDrawn: true, temperature: 0.7 }) }))
-    for (const wanted of asked) expect(wanted).toEqual({ temperature: 0.7, topK: 0, minP: 0, topP: 1 })
+    const processing = { temperature: 0.7, topK: 0, minP: 0, topP: 1 }
+    for (const wanted of asked) expect(wanted).toEqual({ kind: 'own-chance', processing })
     expect(rowsOf(steps)).toBe(4)
   })
 
   test.each([
-    ['a seed', { seedDrawn: false, temperature: 0.7 }],
-    ['no temperature', { seedDrawn: true, temperature: 0 }],
-  ])('are not where there is %s: the likeliest tokens are, and are cut by their confidence', async (_, how) => {
+    ['a seed: what wins by its noise', { seedDrawn: false, temperature: 0.7 }, 'same-noise'],
+    ['no temperature: the likeliest tokens', { seedDrawn: true, temperature: 0 }, undefined],
+  ])('are not where there is %s are, cut by their confidence', async (_, how, kind) => {
     const { stand, steps, asked } = drawing()
     await stand.end(stand.send({ work: promptOf(20), sampling: sampling(how) }))
-    expect(new Set(asked)).toEqual(new Set([null]))
+    expect(new Set(asked.map((wanted) => wanted?.kind))).toEqual(new Set([kind]))
     expect(rowsOf(steps)).toBe(1)
   })
 })
@@ -197,6 +198,19 @@ test('nothing is drafted past the end of an answer or of the context', async () 
   await stand.end(...ids)
   for (const span of steps.flat()) expect(span.position + span.tokens.length).toBeLessThanOrEqual(64)
   expect(stand.tokens(ids[0] ?? ('' as never))).toHaveLength(3)
+})
+
+test('a request that ends earlier than its neighbour drafts on beside it, and the counters know nothing of that', async () => {
+  const stand = new Stand({ ...drafting, speculation: { controller: 'fixed', draftTokensMax: 4 } })
+  const ids = [3, 40].map((maxTokens, from) =>
+    stand.send({ work: promptOf(20, from), sampling: sampling({ maxTokens }) }),
+  )
+  await stand.end(...ids)
+  const drafted = ids.map((id) => {
+    const { outcome } = stand.last(id) as { outcome: { usage: { draftTokens: number } } }
+    return outcome.usage.draftTokens
+  })
+  expect(await counter(stand, 'num_draft_tokens_total')).toBe(drafted.reduce((sum, tokens) => sum + tokens, 0))
 })
 
 test('drafts give way before a sequence loses its cells', async () => {

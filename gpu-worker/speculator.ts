@@ -22,9 +22,8 @@ import type {
   StepFacts,
 } from './core/speculation/controller.ts'
 import { figuresOf } from './core/speculation/figures.ts'
-import type { Processing } from './core/speculation/processedLaw.ts'
-import type { Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
-import { isChain, type TokenTree } from './core/speculation/tokenTree.ts'
+import type { Drawing, Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
+import { emptyTree, isChain, nodesWithin, type TokenTree } from './core/speculation/tokenTree.ts'
 import { leavesOf } from './core/speculation/treeSequences.ts'
 import type { Meter } from './meter.ts'
 import type { Proposer } from './proposer.ts'
@@ -39,7 +38,7 @@ export interface Candidate {
   /** Tokens it may gain beyond the one that every step gives: limited by its `max_tokens`. */
   readonly gainMax: number
   /** How its drafts are to be drawn (`core/speculation/verifierChoice.ts`); null: the likeliest tokens. */
-  readonly drawing: Processing | null
+  readonly drawing: Drawing | null
 }
 
 /** What to verify behind a sequence's last token, by its key; a sequence that is not in it runs without a draft. */
@@ -243,11 +242,11 @@ export class Speculator {
 
   #propose(asks: readonly Ask[], candidates: ReadonlyMap<number, Candidate>): (Proposal[] | Promise<Proposal[]>)[] {
     return [...Map.groupBy(asks, ({ method }) => method)].map(([method, asked]) => {
-      const requests = asked.map(({ key, tokensMax, depthMax, stopsEarly = false }) => {
-        const candidate = candidates.get(key)
-        assert(candidate !== undefined, `the controller asks for sequence ${key}, which does not run`)
+      const requests = asked.map((ask) => {
+        const candidate = candidates.get(ask.key)
+        assert(candidate !== undefined, `the controller asks for sequence ${ask.key}, which does not run`)
         const { tokens, drawing } = candidate
-        return { key, tokens, tokensMax, depthMax, stopsEarly, ...(drawing === null ? {} : { drawing }) }
+        return { ...ask, tokens, ...(drawing === null ? {} : { drawing }) }
       })
       return this.#ask(method, requests)
     })
@@ -322,10 +321,16 @@ export class Speculator {
       running: this.#running,
       chosen: new Map([...this.#rounds].map(([key, { draft }]) => [key, draft.tokens.length])),
       rounds,
+      drafted: new Map(this.#running.map(({ key, gainMax }) => [key, this.#draftedFor(key, gainMax)])),
       draftMs: Object.values(this.#draftMs).reduce((sum, ms) => sum + ms, 0),
       stepMs: this.#o.stepMs,
     })
     this.#o.meter.speculated(figures, this.#controlMs)
+  }
+
+  /** The token that every step gives may be a draft too. */
+  #draftedFor(key: number, gainMax = Number.POSITIVE_INFINITY): number {
+    return nodesWithin(this.#rounds.get(key)?.draft ?? emptyTree, gainMax + 1)
   }
 
   #timed<T>(decide: () => T): T {

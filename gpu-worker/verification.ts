@@ -16,6 +16,7 @@ import { advance } from './core/sequence.ts'
 import { optimalOf } from './core/speculation/bound.ts'
 import { type Chance, chanceFrom } from './core/speculation/chance.ts'
 import { LawReader, type Processing } from './core/speculation/processedLaw.ts'
+import type { Drawing } from './core/speculation/proposer.ts'
 import { root, type TokenTree } from './core/speculation/tokenTree.ts'
 import { type Draft, walk } from './core/speculation/verifier.ts'
 import { drawingFor, verifierOfDraws } from './core/speculation/verifierChoice.ts'
@@ -66,7 +67,7 @@ export class Verification {
   }
 
   judge({ choice, draft }: Pick<Span, 'choice' | 'draft'>, rowAfter: RowAfter): Judgement {
-    const drawing = draft.laws === null ? null : drawingOf(choice)
+    const drawing = draft.laws === null ? null : judgedLawOf(choice)
     let gained = 0
     let judged = 0
     let failure: Failure | null = null
@@ -117,9 +118,15 @@ export class Verification {
   }
 }
 
-/** How drafts for this sequence are to be drawn; null: they are to be the likeliest tokens. */
-export function drawingOf(choice: Choice): Processing | null {
+/** How drafts for this sequence are to be picked; null: they are to be the likeliest tokens. */
+export function drawingOf(choice: Choice): Drawing | null {
   return drawingFor(choice.job.request.sampling, choice)
+}
+
+/** The target's law, where drafts that were drawn are judged by it; null: they are judged like any other, whatever laws they name. */
+function judgedLawOf(choice: Choice): Processing | null {
+  const drawing = drawingOf(choice)
+  return drawing?.kind === 'own-chance' ? drawing.processing : null
 }
 
 /** A node with drafts, and its row. */

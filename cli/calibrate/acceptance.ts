@@ -224,7 +224,7 @@ interface Learned {
 
 async function learned(replay: Replay, learning: LearningOptions): Promise<Learned> {
   const { texts } = replay
-  const best = learnAcceptance(await replayed(replay, 'best'), learning)
+  const best = learnAcceptance(await replayed(replay, 'coupled'), learning)
   if (best === null)
     throw new Failure('invalid-configuration', `${texts.length} answered requests are too few to learn from; give more`)
   const warm = texts.filter(({ sampling }) => isDrawnFor(sampling))
@@ -232,11 +232,12 @@ async function learned(replay: Replay, learning: LearningOptions): Promise<Learn
 }
 
 /** As the worker drafts for such a request where it brings no seed. */
-const isDrawnFor = (sampling: Sampling) => drawingFor({ ...sampling, seedDrawn: true }, { hasGrammar: false }) !== null
+const isDrawnFor = (sampling: Sampling) =>
+  drawingFor({ ...sampling, seedDrawn: true }, { hasGrammar: false, seed: 0 })?.kind === 'own-chance'
 
 function reportOf({ best, drawn }: Learned): string[] {
   return [
-    'likeliest tokens, for greedy requests and those with a seed',
+    'coupled tokens, for greedy requests and those with a seed',
     ...linesOf(best),
     'drawn tokens, for requests without a seed',
     ...(drawn === null ? ['too few requests are warm enough'] : linesOf(drawn)),

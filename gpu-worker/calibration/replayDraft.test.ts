@@ -18,7 +18,7 @@ test('each token of an answer gives an example, and every few of them a whole dr
       answer,
       processing,
     },
-    'best',
+    'coupled',
   )
   // Drafts begin at the first and the sixth token.
   expect(examples.map(({ position }) => position)).toEqual([...Array<number>(10).fill(1), 2, 3, 4, 2, 3, 4])
@@ -35,7 +35,7 @@ test('a draft of another mind is taken as seldom as the target agrees, and what 
       answer,
       processing,
     },
-    'best',
+    'coupled',
   )
   expect(examples.some(({ taken }) => taken === 0)).toBe(true)
   for (const { weight } of examples) expect(weight).toBeGreaterThan(0)
@@ -44,18 +44,23 @@ test('a draft of another mind is taken as seldom as the target agrees, and what 
 test('an example shows what the draft knew when it proposed', async () => {
   const [target, draft] = [runner(7), runner(8)]
   const [example] = await new DraftReplay(target, draft, { lengthMax: 1, draftEvery: 1 }).examplesOf(
-    {
-      prompt,
-      answer: [303],
-      processing: { ...processing, temperature: 1 },
-    },
-    'best',
+    { prompt, answer: [303], processing },
+    'coupled',
   )
   await draft.decode([{ slot: 0, position: 0, tokens: prompt, logitsForLast: 1 }])
   const token = draftTokenOf(mostLikely(draft.logits(0)))
   expect(example).toMatchObject({ position: 1, product: token.chance, token, weight: 1 })
-  expect(example?.taken).toBeGreaterThan(0)
-  expect(example?.taken).toBeLessThan(1)
+})
+
+test('of a warm request both race with the same noise: the same model takes all of it, another mind some', async () => {
+  const warm = { ...samplingDefaults, temperature: 0.9 }
+  const [target, draft, same] = [runner(7), runner(8), runner(7)]
+  const text = { prompt, answer: await written(target, prompt, 16), processing: warm }
+  const options = { lengthMax: 3, draftEvery: 4 }
+  for (const { taken } of await new DraftReplay(target, same, options).examplesOf(text, 'coupled'))
+    expect(taken).toBe(1)
+  const ofTwo = await new DraftReplay(target, draft, options).examplesOf(text, 'coupled')
+  expect(new Set(ofTwo.map(({ taken }) => taken))).toEqual(new Set([0, 1]))
 })
 
 test('a draw is taken as rejection takes it, and shows the law it was drawn from', async () => {
@@ -75,10 +80,10 @@ test('the end of the context ends a draft, and both runners are left empty', asy
   const [target, draft] = [runner(7, 16), runner(7, 16)]
   const answer = await written(target, prompt, 12)
   const replay = new DraftReplay(target, draft, { lengthMax: 8, draftEvery: 1 })
-  const once = await replay.examplesOf({ prompt, answer, processing }, 'best')
+  const once = await replay.examplesOf({ prompt, answer, processing }, 'coupled')
   expect(Math.max(...once.map(({ position }) => position))).toBe(8)
-  expect(await replay.examplesOf({ prompt, answer, processing }, 'best')).toEqual(once)
-  expect(await replay.examplesOf({ prompt, answer: [], processing }, 'best')).toEqual([])
+  expect(await replay.examplesOf({ prompt, answer, processing }, 'coupled')).toEqual(once)
+  expect(await replay.examplesOf({ prompt, answer: [], processing }, 'coupled')).toEqual([])
 })
 
 async function written(target: ModelRunner, before: readonly number[], count: number): Promise<number[]> {

@@ -3,21 +3,26 @@
  *
  * Teacher forcing, in two ways. After every token of an answer: the token that a draft would begin with there. And from every few
  * of them a draft to its end, on its own tokens, each judged by the target behind the same tokens (what SpecDec++ gets by mixing
- * draft tokens into the text); such a token is met as often as all before it are taken, and weighs as much. Each is taken with
- * min(1, p/q), under the request's own sampling: of a token that is drawn q is its probability in the draft, of the likeliest one 1.
+ * draft tokens into the text); such a token is met as often as all before it are taken, and weighs as much. A drawn token is taken with
+ * min(1, p/q) under the request's own sampling, a coupled one where the target chooses the same (with the same noise; of a greedy
+ * request both take the likeliest).
  *
  * One text at a time, in slot 0 of both runners, which are empty before and after. Tokens are picked and described as the worker's own
  * draft does it (`draftLaws.ts`, `mostLikely.ts`).
  */
 import assert from 'node:assert/strict'
 import { Failure } from '#contracts/failure.ts'
+import { samplingDefaults } from '#contracts/sampling.ts'
+import { createSampler } from '../core/sampling/sampler.ts'
 import type { Chance } from '../core/speculation/chance.ts'
-import { probabilityOf } from '../core/speculation/law.ts'
+import { bestOf, probabilityOf } from '../core/speculation/law.ts'
 import { LawReader, type Processing } from '../core/speculation/processedLaw.ts'
+import type { Drawing } from '../core/speculation/proposer.ts'
 import type { HeadExample } from '../core/speculation/stopping/acceptanceHead.ts'
 import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
+import { drawingFor } from '../core/speculation/verifierChoice.ts'
 import { DraftLaws } from '../llama/draftLaws.ts'
-import { draftTokenOf, drawnTokenOf, mostLikely } from '../llama/mostLikely.ts'
+import { believedTokenOf, draftTokenOf, drawnTokenOf, mostLikely } from '../llama/mostLikely.ts'
 import type { ModelRunner } from '../modelRunner.ts'
 
 export interface ReplayOptions {
@@ -34,15 +39,15 @@ export interface ReplayText {
   readonly processing: Processing
 }
 
-/** How draft tokens are picked: the likeliest one, or a draw from the draft's law. */
-export type Picking = 'best' | 'drawn'
+/** How draft tokens are picked and judged: as for a request with a seed, or a draw from the draft's law. */
+export type Picking = 'coupled' | 'drawn'
 
 /** What a draft would propose at one place. */
 interface Proposed {
   readonly token: number
-  /** The probability it was picked with. */
-  readonly picked: number
   readonly drafted: DraftToken
+  /** How likely the target takes it. */
+  takenBy(logits: Float32Array): number
 }
 
 /** Rows of logits that one step leaves in memory: each is as wide as the vocabulary. */
@@ -55,6 +60,8 @@ export class DraftReplay {
   readonly #laws: LawReader
   readonly #draftLaws: DraftLaws
   readonly #chance: Chance
+  /** Each text has noise of its own. */
+  #seed = 1
 
   constructor(target: ModelRunner, draft: ModelRunner, options: ReplayOptions) {
     assert(options.lengthMax >= 1 && options.draftEvery >= 1, 'a draft has tokens and a beginning')
@@ -74,7 +81,7 @@ export class DraftReplay {
     if (first < 0 || text.answer.length === 0) return []
     try {
       const proposed = await this.#proposedAlong(tokens, first, pick)
-      const taken = await this.#takenAlong(tokens, first, { proposed, processing: text.processing })
+      const taken = await this.#takenAlong(tokens, first, proposed)
       const examples: HeadExample[] = []
       for (const [i, one] of proposed.entries())
         if (one !== null) examples.push(exampleOf(one, { position: 1, before: 1, taken: taken[i] ?? 0, weight: 1 }))
@@ -82,7 +89,7 @@ export class DraftReplay {
       for (let i = proposed.length - 1; i >= 0; i--) {
         const begin = proposed[i]
         if (begin === null || begin === undefined || i % this.#options.draftEvery !== 0) continue
-        const draft = { begin, cells: first + i + 1, taken: taken[i] ?? 0, processing: text.processing, pick }
+        const draft = { begin, cells: first + i + 1, taken: taken[i] ?? 0, pick }
         examples.push(...(await this.#examplesBehind(draft)))
       }
       return examples
@@ -95,19 +102,18 @@ export class DraftReplay {
   /** What the draft would begin with behind each token from `first` on, the last one left out. */
   async #proposedAlong(tokens: readonly number[], first: number, pick: Pick): Promise<(Proposed | null)[]> {
     const proposed: (Proposed | null)[] = []
-    await force(this.#draft, tokens.slice(0, -1), first, (row) => void proposed.push(pick(row)))
+    await force(this.#draft, tokens.slice(0, -1), first, (row, position) => void proposed.push(pick(row, position)))
     return proposed
   }
 
   async #takenAlong(
     tokens: readonly number[],
     first: number,
-    { proposed, processing }: { readonly proposed: readonly (Proposed | null)[]; readonly processing: Processing },
+    proposed: readonly (Proposed | null)[],
   ): Promise<number[]> {
     const taken: number[] = []
     await force(this.#target, tokens.slice(0, -1), first, (row) => {
-      const one = proposed[taken.length]
-      taken.push(one === null || one === undefined ? 0 : this.#taken(row, one, processing))
+      taken.push(proposed[taken.length]?.takenBy(row) ?? 0)
     })
     return taken
   }
@@ -118,7 +124,6 @@ export class DraftReplay {
     /** Cells before it. */
     readonly cells: number
     readonly taken: number
-    readonly processing: Processing
     readonly pick: Pick
   }): Promise<HeadExample[]> {
     const { begin, cells, pick } = draft
@@ -132,7 +137,7 @@ export class DraftReplay {
     let before = begin.drafted.chance
     let weight = draft.taken
     for (const [row, one] of chain.slice(1).entries()) {
-      const taken = this.#taken(this.#target.logits(row), one, draft.processing)
+      const taken = one.takenBy(this.#target.logits(row))
       if (weight > 0) examples.push(exampleOf(one, { position: row + 2, before, taken, weight }))
       before *= one.drafted.chance
       weight *= taken
@@ -149,7 +154,7 @@ export class DraftReplay {
     for (let last = begin; chain.length < lengthMax && !this.#draft.isEndOfGeneration(last.token); ) {
       const position = cells + chain.length - 1
       await step(this.#draft, { slot: 0, position, tokens: [last.token], logitsForLast: 1 })
-      const next = pick(this.#draft.logits(0))
+      const next = pick(this.#draft.logits(0), position + 1)
       if (next === null) break
       chain.push(next)
       last = next
@@ -159,31 +164,49 @@ export class DraftReplay {
 
   #pickingOf(picking: Picking, processing: Processing): Pick {
     switch (picking) {
-      case 'best':
-        return (logits) => {
-          const best = mostLikely(logits)
-          // Padding beyond the target's vocabulary is nobody's token.
-          if (best.token >= this.#target.info.vocabularySize) return null
-          return { token: best.token, picked: 1, drafted: draftTokenOf(best) }
-        }
+      case 'coupled':
+        return this.#coupled(processing)
       case 'drawn':
         return (logits) => {
-          const law = this.#draftLaws.read(logits, processing)
+          const law = this.#draftLaws.read(logits, { kind: 'own-chance', processing }, 0)
           const token = this.#chance.draw(law)
-          return { token, picked: probabilityOf(law, token), drafted: drawnTokenOf(law, token) }
+          const takenBy = (row: Float32Array) =>
+            Math.min(1, probabilityOf(this.#laws.read(row, processing), token) / probabilityOf(law, token))
+          return { token, drafted: drawnTokenOf(law, token), takenBy }
         }
       default:
         return picking satisfies never
     }
   }
 
-  #taken(logits: Float32Array, { token, picked }: Proposed, processing: Processing): number {
-    return Math.min(1, probabilityOf(this.#laws.read(logits, processing), token) / picked)
+  #coupled(processing: Processing): Pick {
+    const { vocabularySize } = this.#target.info
+    const seed = this.#seed++
+    const sampling = { ...samplingDefaults, ...processing, seed }
+    const sampler = createSampler({ sampling, vocabularySize, endTokens: [], prompt: [] })
+    const drawing = drawingFor({ ...sampling, seedDrawn: false }, { hasGrammar: false, seed })
+    return (logits, position) => {
+      const one = this.#pickedFrom(logits, drawing, position)
+      // Padding beyond the target's vocabulary is nobody's token.
+      if (one.token >= vocabularySize) return null
+      const chosenOf = (row: Float32Array) => sampler.sample({ logits: row.slice(), position }).token
+      return { ...one, takenBy: (row) => (chosenOf(row) === one.token ? 1 : 0) }
+    }
+  }
+
+  #pickedFrom(logits: Float32Array, drawing: Drawing | null, position: number): Omit<Proposed, 'takenBy'> {
+    if (drawing === null) {
+      const best = mostLikely(logits)
+      return { token: best.token, drafted: draftTokenOf(best) }
+    }
+    const law = this.#draftLaws.read(logits, drawing, position)
+    const token = bestOf(law)
+    return { token, drafted: believedTokenOf(law, token) }
   }
 }
 
 /** null: what the draft proposes is no token of the target. */
-type Pick = (logits: Float32Array) => Proposed | null
+type Pick = (logits: Float32Array, position: number) => Proposed | null
 
 function exampleOf(
   { drafted }: Proposed,
@@ -193,12 +216,15 @@ function exampleOf(
   return { position, product: before * drafted.chance, token: drafted, taken, weight }
 }
 
-/** Computes `tokens` in an empty slot; `onRow` sees the rows of `tokens[first]` and all after it, in their order. */
+/**
+ * Computes `tokens` in an empty slot; `onRow` sees the rows of `tokens[first]` and all after it, in their order, and where the token
+ * stands that follows.
+ */
 async function force(
   runner: ModelRunner,
   tokens: readonly number[],
   first: number,
-  onRow: (logits: Float32Array) => void,
+  onRow: (logits: Float32Array, position: number) => void,
 ): Promise<void> {
   const chunkMax = Math.min(runner.batchTokensMax, 256)
   for (let position = 0; position < tokens.length; ) {
@@ -207,7 +233,7 @@ async function force(
     const chunk = tokens.slice(position, end)
     const logitsForLast = isBefore ? 0 : chunk.length
     await step(runner, { slot: 0, position, tokens: chunk, logitsForLast })
-    for (let row = 0; row < logitsForLast; row++) onRow(runner.logits(row))
+    for (let row = 0; row < logitsForLast; row++) onRow(runner.logits(row), end - logitsForLast + row + 1)
     position = end
   }
 }

@@ -3,15 +3,14 @@
  * where a draft ends that may end early.
  */
 import type { Chance } from '../core/speculation/chance.ts'
-import type { Law } from '../core/speculation/law.ts'
-import type { Processing } from '../core/speculation/processedLaw.ts'
+import { bestOf, type Law } from '../core/speculation/law.ts'
 import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
 import { type DraftState, type DraftToken, startOfDraft, type StopRule } from '../core/speculation/stopping/stopRule.ts'
 import { chainOf } from '../core/speculation/tokenTree.ts'
 import type { NativeSpan } from './batch.ts'
 import type { DraftPlace } from './draftCells.ts'
 import type { DraftLaws } from './draftLaws.ts'
-import { draftTokenOf, drawnTokenOf, mostLikely } from './mostLikely.ts'
+import { believedTokenOf, draftTokenOf, drawnTokenOf, mostLikely } from './mostLikely.ts'
 
 export type Drafted = Pick<Proposal, 'tree' | 'confidence'>
 
@@ -40,7 +39,8 @@ export interface DraftingOptions {
 export class ChainDrafting implements Drafting {
   readonly #o: DraftingOptions
   readonly #lengthMax: number
-  readonly #drawing: { readonly processing: Processing; readonly chance: Chance; readonly laws: Law[] } | null
+  /** Of draws by chance of its own. */
+  readonly #draws: { readonly chance: Chance; readonly laws: Law[] } | null
   readonly #tokens: number[] = []
   readonly #confidence: number[] = []
   #state: DraftState = startOfDraft
@@ -48,10 +48,9 @@ export class ChainDrafting implements Drafting {
 
   constructor(options: DraftingOptions) {
     const { request, laws } = options
-    const { drawing } = request
     this.#o = options
     this.#lengthMax = Math.min(request.tokensMax, request.depthMax)
-    this.#drawing = drawing === undefined ? null : { processing: drawing, chance: laws.chanceOf(request), laws: [] }
+    this.#draws = request.drawing?.kind === 'own-chance' ? { chance: laws.chanceOf(request), laws: [] } : null
   }
 
   next(): NativeSpan[] {
@@ -73,22 +72,26 @@ export class ChainDrafting implements Drafting {
     this.#confidence.push(rule.chance(this.#state, drafted))
     this.#state = rule.next(this.#state, drafted)
     // After the token, never in its place: a draw that is dropped once it was seen bends the law of those that stay.
-    if (request.stopsEarly === true && rule.shouldStop(this.#state)) this.#isOver = true
+    if (request.rejectedMax !== undefined && rule.shouldStop(this.#state, request.rejectedMax)) this.#isOver = true
   }
 
   finish(): Drafted {
-    return { tree: chainOf(this.#tokens, this.#drawing?.laws ?? null), confidence: this.#confidence }
+    return { tree: chainOf(this.#tokens, this.#draws?.laws ?? null), confidence: this.#confidence }
   }
 
   #pick(row: Float32Array): { readonly token: number; readonly drafted: DraftToken } {
-    if (this.#drawing === null) {
+    const { request, laws } = this.#o
+    if (request.drawing === undefined) {
       const best = mostLikely(row)
       return { token: best.token, drafted: draftTokenOf(best) }
     }
-    const { processing, chance, laws } = this.#drawing
-    const law = this.#o.laws.read(row, processing)
-    laws.push(law)
-    const token = chance.draw(law)
+    const law = laws.read(row, request.drawing, request.tokens.length + this.#tokens.length)
+    if (this.#draws === null) {
+      const token = bestOf(law)
+      return { token, drafted: believedTokenOf(law, token) }
+    }
+    this.#draws.laws.push(law)
+    const token = this.#draws.chance.draw(law)
     return { token, drafted: drawnTokenOf(law, token) }
   }
 }

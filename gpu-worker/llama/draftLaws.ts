@@ -1,12 +1,13 @@
 /**
- * The laws that a draft model's tokens are picked from, and its chance. Chance is the draft's own: it never sees the noise that the
- * target's tokens are drawn with, which is what lets a verifier judge the draws.
+ * The laws that a draft model's tokens are picked from, and its chance. Where a verifier judges the draws by their laws chance is the draft's
+ * own, and never the noise that the target's tokens are drawn with; where none does, that noise says which token is to be expected.
  */
 import { uniform } from '../core/sampling/noise.ts'
 import { type Chance, chanceFrom } from '../core/speculation/chance.ts'
 import type { Law } from '../core/speculation/law.ts'
 import { LawReader, type Processing } from '../core/speculation/processedLaw.ts'
-import type { ProposalRequest } from '../core/speculation/proposer.ts'
+import type { Drawing, ProposalRequest } from '../core/speculation/proposer.ts'
+import { believedUnder } from '../core/speculation/sameNoise.ts'
 
 /** Beyond the head of a law is little to be accepted, and every judge walks through it. */
 const tokensMax = 64
@@ -25,8 +26,12 @@ export class DraftLaws {
     this.#reader = new LawReader(size)
   }
 
-  read(logits: Float32Array, drawing: Processing | null): Law {
-    return this.#reader.read(logits.subarray(0, this.#size), { ...(drawing ?? unprocessed), tokensMax })
+  /** What the token at this position is picked from. */
+  read(logits: Float32Array, drawing: Drawing | null, position: number): Law {
+    const processing = drawing?.processing ?? unprocessed
+    const law = this.#reader.read(logits.subarray(0, this.#size), { ...processing, tokensMax })
+    if (drawing?.kind !== 'same-noise') return law
+    return believedUnder({ seed: drawing.seed, position, temperature: processing.temperature }, law)
   }
 
   /** Of one draft: the same for the same sequence at the same place, whatever else is drafted. */

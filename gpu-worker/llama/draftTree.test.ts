@@ -10,7 +10,9 @@ import { DraftLaws } from './draftLaws.ts'
 import { type Forks, TreeDrafting } from './draftTree.ts'
 
 const vocabularySize = 9
-const drawing = { temperature: 0.8, topK: 0, minP: 0, topP: 1 }
+const processing = { temperature: 0.8, topK: 0, minP: 0, topP: 1 }
+const drawing = { kind: 'own-chance', processing } as const
+const sameNoise = { kind: 'same-noise', processing, seed: 7 } as const
 
 /** What a draft model says after these tokens. */
 function rowAfter(tokens: readonly number[]): Float32Array {
@@ -90,9 +92,14 @@ describe('a tree of a draft model', () => {
         tokensMax,
         fc.integer({ min: 1, max: 8 }),
         fc.integer(),
-        fc.boolean(),
-        (size, spares, key, isDrawn) => {
-          const request = { key, tokensMax: size, depthMax: Math.max(1, size >> 1), ...(isDrawn ? { drawing } : {}) }
+        fc.constantFrom(null, drawing, sameNoise),
+        (size, spares, key, picked) => {
+          const request = {
+            key,
+            tokensMax: size,
+            depthMax: Math.max(1, size >> 1),
+            ...(picked === null ? {} : { drawing: picked }),
+          }
           const { tree, calls, context, place, tokens } = draft(request, spares)
           expect(tree.tokens.length).toBeLessThanOrEqual(size)
           expect(tree.tokens.length).toBeGreaterThan(0)
@@ -100,7 +107,7 @@ describe('a tree of a draft model', () => {
           expect(context.freeCount).toBe(spares)
           expect(context.cells.get(0)).toEqual(place.tokens)
           expect(place.tokens.slice(0, tokens.length)).toEqual(tokens)
-          expect(tree.laws === null).toBe(!isDrawn)
+          expect(tree.laws === null).toBe(picked !== drawing)
         },
       ),
       { numRuns: 200 },
@@ -114,7 +121,7 @@ describe('a tree of a draft model', () => {
     expect(firsts.length).toBeGreaterThan(3)
     for (const node of firsts) {
       const above = pathOf(tree, node).slice(0, -1)
-      expect(tree.laws?.[node]).toEqual(laws.read(rowAfter([...tokens, ...above]), drawing))
+      expect(tree.laws?.[node]).toEqual(laws.read(rowAfter([...tokens, ...above]), drawing, 0))
     }
   })
 

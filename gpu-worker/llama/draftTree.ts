@@ -40,7 +40,7 @@ export class TreeDrafting implements Drafting {
     this.#sequenceOf = new Map([[root, place.sequence]])
     this.#startsAt = request.tokens.length
     this.#build = growByThreshold({
-      picking: request.drawing === undefined ? 'best' : laws.chanceOf(request),
+      picking: request.drawing?.kind === 'own-chance' ? laws.chanceOf(request) : 'best',
       nodesMax: request.tokensMax,
       depthMax: request.depthMax,
       valueMin: 1 / request.tokensMax,
@@ -65,9 +65,14 @@ export class TreeDrafting implements Drafting {
   }
 
   take(rows: readonly Float32Array[]): void {
+    if (this.#step.done === true) return
     const { laws, request } = this.#o
-    const read = rows.map((row): Law => laws.read(row, request.drawing ?? null))
-    this.#step = this.#build.next(read)
+    const { tree, nodes } = this.#step.value
+    const depths = depthsOf(tree)
+    const positionAfter = (node: number | undefined) => this.#startsAt + (node === undefined ? 0 : (depths[node] ?? 0))
+    this.#step = this.#build.next(
+      rows.map((row, i): Law => laws.read(row, request.drawing ?? null, positionAfter(nodes[i]))),
+    )
   }
 
   finish(): Drafted {

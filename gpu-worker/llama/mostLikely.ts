@@ -1,5 +1,6 @@
 /** The most likely token of a row of logits, and what the row's law is like. A row that holds no number is a fault of the model. Pure. */
 import { Failure } from '#contracts/failure.ts'
+import { decay64, decayScale } from '../core/sampling/exponential.ts'
 import { type Law, probabilityOf } from '../core/speculation/law.ts'
 import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
 
@@ -12,7 +13,7 @@ export interface MostLikely {
   readonly entropy: number
 }
 
-/** What is less likely than the best by this much (as a logarithm) adds nothing that matters, and `exp` is what a pass costs. */
+/** What is less likely than the best by this much (as a logarithm) adds nothing that matters. */
 const depth = 16
 
 export function mostLikely(logits: Float32Array): MostLikely {
@@ -34,11 +35,11 @@ export function mostLikely(logits: Float32Array): MostLikely {
   let sum = 0
   let surprise = 0
   for (let i = 0; i < logits.length; i++) {
-    const below = (logits[i] ?? 0) - most
-    if (!(below > -depth)) continue
-    const mass = Math.exp(below)
+    const below = most - (logits[i] ?? 0)
+    if (!(below < depth)) continue
+    const mass = below === 0 ? 1 : decay64(below * decayScale)
     sum += mass
-    surprise -= mass * below
+    surprise += mass * below
   }
   return {
     token,
@@ -55,11 +56,16 @@ export function draftTokenOf({ probability, margin, entropy }: MostLikely): Draf
 
 /** What a stop rule is told of a token that was drawn. */
 export function drawnTokenOf(law: Law, token: number): DraftToken {
+  return { ...believedTokenOf(law, token), isDrawn: true }
+}
+
+/** What it is told of the one that is believed to win, by a law of beliefs (`core/speculation/sameNoise.ts`). */
+export function believedTokenOf(law: Law, token: number): DraftToken {
   let [most, second, entropy] = [0, 0, 0]
   for (const weight of law.weights) {
     if (weight > most) [most, second] = [weight, most]
     else if (weight > second) second = weight
     entropy -= weight * Math.log(weight)
   }
-  return { chance: probabilityOf(law, token), law: { chanceMax: most, entropy, margin: most - second }, isDrawn: true }
+  return { chance: probabilityOf(law, token), law: { chanceMax: most, entropy, margin: most - second } }
 }

@@ -66,7 +66,7 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
       await using draft = await openModel(draftPath, { slots: 1, contextTokensMax: 256, reproducible: false })
       const replay = new DraftReplay(target, draft, { lengthMax: 4, draftEvery: 1 })
       const text = { prompt: prompt(), answer: answer(), processing: { ...samplingDefaults, temperature: 1 } }
-      ofText = await replay.examplesOf(text, 'best')
+      ofText = await replay.examplesOf(text, 'coupled')
     }, longMs)
 
     test('by the same figures that it was trained on', { timeout: longMs }, async () => {
@@ -90,7 +90,7 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
       }
       // Where the rule ends a draft, nothing more is computed.
       seen.length = 0
-      await opened.proposer.propose([{ key: 2, tokens: prompt(), tokensMax: 4, depthMax: 4, stopsEarly: true }])
+      await opened.proposer.propose([{ key: 2, tokens: prompt(), tokensMax: 4, depthMax: 4, rejectedMax: 0.7 }])
       expect(seen).toHaveLength(2)
       opened.proposer.close?.()
     })

@@ -105,7 +105,7 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
       log: silentLog,
     })
     const draft = await open(targetPath, unified)
-    const drawing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
+    const drawing = { kind: 'own-chance', processing: { temperature: 1, topK: 0, minP: 0, topP: 1 } } as const
     const request = { tokensMax: 8, depthMax: 4, drawing }
     const prompts = ['The capital of France is', 'Once upon a time there was'].map(tokensOf)
     const trees = await draft.propose(prompts.map((tokens, key) => ({ key, tokens, ...request })))

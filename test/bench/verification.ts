@@ -1,8 +1,8 @@
 /**
  * What trees and verifiers cost a step: 8 streams, a vocabulary of 49,152, against 5% of a step of 20 ms.
  *
- * Run: `npm run bench -- verification [--rounds 9]`. Laws are given, because softmax belongs to sampling: it is the last table, with its own
- * bound of 10%. CPU time of one thread, medians over rounds, on synthetic logits; the draft's laws are the target's logits with an
+ * Run: `npm run bench -- verification [--rounds 9]`. Laws are given, because softmax belongs to sampling: that is the last two tables, with
+ * a bound of 10%. CPU time of one thread, medians over rounds, on synthetic logits; the draft's laws are the target's logits with an
  * error, cut to their 64 best tokens.
  */
 import { samplingDefaults } from '#contracts/sampling.ts'
@@ -10,7 +10,7 @@ import { growByThreshold, growGreedily } from '../../gpu-worker/core/speculation
 import { type Build, grow } from '../../gpu-worker/core/speculation/builders/grow.ts'
 import { branchingShape, growShape, pathsShape } from '../../gpu-worker/core/speculation/builders/shape.ts'
 import { type Chance, chanceFrom } from '../../gpu-worker/core/speculation/chance.ts'
-import type { Law } from '../../gpu-worker/core/speculation/law.ts'
+import { bestOf, type Law } from '../../gpu-worker/core/speculation/law.ts'
 import { LawReader, type Processing } from '../../gpu-worker/core/speculation/processedLaw.ts'
 import { pathOf, root, type TokenTree } from '../../gpu-worker/core/speculation/tokenTree.ts'
 import { assignSequences, commitOf, leavesOf } from '../../gpu-worker/core/speculation/treeSequences.ts'
@@ -21,6 +21,8 @@ import { coupled } from '../../gpu-worker/core/speculation/verifiers/oneSample.t
 import { recursiveRejection } from '../../gpu-worker/core/speculation/verifiers/recursiveRejection.ts'
 import { rejection } from '../../gpu-worker/core/speculation/verifiers/rejection.ts'
 import { createSampler } from '../../gpu-worker/core/sampling/sampler.ts'
+import { DraftLaws } from '../../gpu-worker/llama/draftLaws.ts'
+import { mostLikely } from '../../gpu-worker/llama/mostLikely.ts'
 import { mulberry32 } from '../simulate/random.ts'
 import { readOptions } from './harness/options.ts'
 import { figure, Report } from './harness/report.ts'
@@ -31,6 +33,7 @@ const vocabularySize = 49_152
 const streams = 8
 const stepMicroseconds = 20_000
 const draftTokensMax = 64
+const chainLength = 4
 // CPU time is counted in ticks of a few milliseconds on some machines: a round must be many.
 const stepsPerRound = options.quick ? 60 : 200
 
@@ -45,6 +48,9 @@ const draftRows = rows.map((row, seed) => blurredRow(row, { sigma: 0.7, seed: se
 const reader = new LawReader(vocabularySize)
 const random = mulberry32(1)
 const chance = chanceFrom(random)
+/** Tokens that a chain emitted, by target. */
+const emittedByChains = new Map<string, number>()
+const emittedOf = (target: string) => emittedByChains.get(target) ?? 1
 
 interface Case {
   readonly name: string
@@ -56,7 +62,7 @@ interface Case {
 const cases: readonly Case[] = [
   {
     name: 'chain of 4, rejection',
-    build: (chance) => growShape({ parents: pathsShape(1, 4), drawing: 'independent', chance }),
+    build: (chance) => growShape({ parents: pathsShape(1, chainLength), drawing: 'independent', chance }),
     verifier: rejection,
   },
   {
@@ -104,6 +110,7 @@ function measureTarget(target: string, processing: Processing): void {
   const draftLaws = draftRows.map((row) => reader.read(row, { ...processing, tokensMax: draftTokensMax }))
   const table = cases.map(({ name, build, verifier }) => {
     const one = measureCase({ build, verifier, targetLaws, draftLaws })
+    if (verifier === rejection) emittedByChains.set(target, one.emitted)
     const share = (100 * (one.build + one.verify)) / stepMicroseconds
     report.add(`${target}: ${name}`, one)
     report.require({ what: `${target}: ${name}`, measured: share, bound: { atMost: 5 }, unit: '% of a step' })
@@ -134,36 +141,79 @@ function measureCase(
   return { build: buildTime, verify: verifyTime, emitted: emitted / trees.length / (options.rounds + 1) }
 }
 
-/** What a row's law or choice costs: one for each emitted token, one for each node that gets children. */
+/** What a row's law or choice costs, and what a step of chains of four has of it, one row for each emitted token and one for each draft. */
 function measureSampling(): void {
+  const costs = Object.entries(targets).map(([name, processing]) => ({ name, ...rowCosts(processing) }))
+  report.table(
+    'µs a row',
+    [
+      '',
+      'choice (coupled)',
+      'judged by laws',
+      "target's whole law",
+      'drawn draft',
+      'draft by the same noise',
+      'likeliest draft',
+    ],
+    costs.map(({ name, choice, judged, law, drawn, raced, likeliest }) => [
+      name,
+      ...[choice, judged, law, drawn, raced, likeliest].map((value) => figure(value)),
+    ]),
+  )
+  const ways = costs.flatMap(({ name, ...cost }) => {
+    const rows = streams * emittedOf(name)
+    return [
+      { what: `${name}: drawn, judged by laws`, target: rows * cost.judged, draft: streams * chainLength * cost.drawn },
+      { what: `${name}: by the same noise`, target: rows * cost.choice, draft: streams * chainLength * cost.raced },
+    ]
+  })
+  report.table(
+    `µs a step of ${streams} streams, chains of ${chainLength}`,
+    ['', "target's rows", 'of 20 ms', "draft's rows", 'of 20 ms'],
+    ways.map(({ what, target, draft }) => [what, figure(target), shareOf(target), figure(draft), shareOf(draft)]),
+  )
+  for (const { what, target, draft } of ways) {
+    report.add(`sampling, ${what}`, { target, draft })
+    const measured = (100 * target) / stepMicroseconds
+    report.require({ what: `softmax and sampling, ${what}`, measured, bound: { atMost: 10 }, unit: '% of a step' })
+  }
+}
+
+const shareOf = (microseconds: number) => `${figure((100 * microseconds) / stepMicroseconds)}%`
+
+function rowCosts(processing: Processing) {
   const logits = new Float32Array(vocabularySize)
   const positions = Array.from({ length: stepsPerRound }, (_, at) => at)
-  const table = Object.entries(targets).map(([name, processing]) => {
-    const sampler = createSampler({
-      sampling: { ...samplingDefaults, seed: 7, ...processing },
-      vocabularySize,
-      endTokens: [2],
-      prompt: [],
-    })
-    const eachRow = (work: (row: Float32Array, position: number) => void) =>
-      median(() => cpuOf(() => positions.forEach((at) => work(rows[at % rows.length] ?? logits, at))))
-    const law = eachRow((row) => reader.read(row, processing))
-    // As the engine judges: by the draft's law, whose tokens' probabilities are all that it needs.
-    const draftLaws = draftRows.map((row) => reader.read(row, { ...processing, tokensMax: draftTokensMax }))
-    const judged = eachRow((row, position) => {
-      const law = draftLaws[position % rows.length]
-      const target = reader.look(row, processing)
-      if (law !== undefined) recursiveRejection.judge(target, [{ token: chance.draw(law), law }], chance)
-    })
-    const draftLaw = eachRow((row) => reader.read(row, { ...processing, tokensMax: draftTokensMax }))
-    const choice = eachRow((row, position) => {
-      logits.set(row)
-      sampler.sample({ logits, position })
-    })
-    report.add(`rows at ${name}`, { law, draftLaw, choice, judged })
-    return [name, figure(choice), figure(judged), figure(law), figure(draftLaw)]
+  const sampler = createSampler({
+    sampling: { ...samplingDefaults, seed: 7, ...processing },
+    vocabularySize,
+    endTokens: [2],
+    prompt: [],
   })
-  report.table('µs a row', ['', 'choice (coupled)', 'judged by laws', "target's law", "draft's law"], table)
+  const eachRow = (work: (at: number) => void) => median(() => cpuOf(() => positions.forEach((at) => work(at))))
+  const targetRow = (at: number) => rows[at % rows.length] ?? logits
+  const draftRow = (at: number) => draftRows[at % rows.length] ?? logits
+  const laws = new DraftLaws(vocabularySize)
+  const drawn = draftRows.map((row) => laws.read(row, { kind: 'own-chance', processing }, 0))
+  const copying = eachRow((at) => logits.set(targetRow(at)))
+  const choice = eachRow((at) => {
+    logits.set(targetRow(at))
+    sampler.sample({ logits, position: at })
+  })
+  const costs = {
+    choice: choice - copying,
+    // As the engine judges: by the draft's law, whose tokens' probabilities are all that it needs.
+    judged: eachRow((at) => {
+      const law = drawn[at % rows.length]
+      const target = reader.look(targetRow(at), processing)
+      if (law !== undefined) recursiveRejection.judge(target, [{ token: chance.draw(law), law }], chance)
+    }),
+    law: eachRow((at) => reader.read(targetRow(at), processing)),
+    drawn: eachRow((at) => chance.draw(laws.read(draftRow(at), { kind: 'own-chance', processing }, at))),
+    raced: eachRow((at) => bestOf(laws.read(draftRow(at), { kind: 'same-noise', processing, seed: 7 }, at))),
+    likeliest: eachRow((at) => mostLikely(draftRow(at))),
+  }
+  return costs
 }
 
 /** A model without memory of its own: the path says which row follows. */

@@ -41,11 +41,19 @@ const target = await openModel(model.path, size)
 const draftPath = prunedDraft(model.path, join(tmpdir(), 'paceline-test-models'))
 const draft = await openModel(draftPath, size)
 const reader = new LawReader(target.info.vocabularySize)
-const chance = chanceFrom(mulberry32(1))
+const random = mulberry32(1)
+const chance = chanceFrom(random)
 
 const report = new Report('verifiers', 'Accepted at one node, a model and itself without ten of its layers')
-const header = ['temperature', 'best, coupled', 'draw, rejection']
-const severalHeader = (n: number) => [`${n} best, coupled`, `recursive`, `K-SEQ`, `greedy`, `α* of ${n} distinct`]
+const header = ['temperature', 'best, coupled', 'by the same noise', 'draw, rejection']
+const severalHeader = (n: number) => [
+  `${n} best, coupled`,
+  `${n} by the same noise`,
+  `recursive`,
+  `K-SEQ`,
+  `greedy`,
+  `α* of ${n} distinct`,
+]
 const rows: string[][] = []
 for (const temperature of temperatures) rows.push(await rowFor(temperature))
 report.table(`${prompts} texts of ${tokensMax} tokens`, [...header, ...severalHeader(2), ...severalHeader(3)], rows)
@@ -80,12 +88,13 @@ async function rowFor(temperature: number): Promise<string[]> {
     pairs.reduce((sum, [p, q]) => sum + figure(p, q), 0) / pairs.length
   const several = (n: number) => [
     mean((p, q) => massOfBest(p, q, n)),
+    mean((p, q) => countedOfRaces(p, q, n)),
     mean((p, q) => countedOfDistinct(p, q, n)),
     mean((p, q) => planKSeq(p, q, n).acceptance),
     mean((p, q) => greedyAcceptance(p, q, n)),
     mean((p, q) => optimalWithoutReplacement(p, q, n)),
   ]
-  const figures = [mean((p, q) => massOfBest(p, q, 1)), mean(overlap), ...several(2), ...several(3)]
+  const figures = [mean((p, q) => massOfBest(p, q, 1)), mean(sameWinner), mean(overlap), ...several(2), ...several(3)]
   report.add(`temperature ${temperature}`, { positions: pairs.length, figures })
   return [String(temperature), ...figures.map((value) => value.toFixed(3))]
 }
@@ -129,6 +138,38 @@ function massOfBest(p: Law, q: Law, drafts: number): number {
     left = without(left, token)
   }
   return mass
+}
+
+/** How often both laws choose the same token with the same noise: 1 / Σ max(pⱼ / pᵢ, qⱼ / qᵢ), summed over the tokens i. */
+function sameWinner(p: Law, q: Law): number {
+  const target = Float64Array.from(q.tokens, (token) => probabilityOf(p, token))
+  const outside = Math.max(0, 1 - target.reduce((sum, share) => sum + share, 0))
+  let same = 0
+  for (const [i, own] of target.entries()) {
+    if (own === 0) continue
+    const qOwn = q.weights[i] ?? 0
+    let sum = outside / own
+    for (const [j, other] of target.entries()) sum += Math.max(other / own, (q.weights[j] ?? 0) / qOwn)
+    same += 1 / sum
+  }
+  return same
+}
+
+/** Share of races in which the target's winner is among the first of the draft's. */
+function countedOfRaces(p: Law, q: Law, drafts: number): number {
+  const target = Float64Array.from(q.tokens, (token) => probabilityOf(p, token))
+  const outside = Math.max(0, 1 - target.reduce((sum, share) => sum + share, 0))
+  let matched = 0
+  for (let round = 0; round < options.rounds; round++) {
+    const noise = target.map(() => -Math.log(1 - random()))
+    const scores = noise.map((time, i) => (q.weights[i] ?? 0) / time)
+    const won = noise.map((time, i) => (target[i] ?? 0) / time)
+    const winner = won.indexOf(Math.max(...won))
+    const isOutside = outside / -Math.log(1 - random()) > (won[winner] ?? 0)
+    const ahead = scores.filter((score) => score > (scores[winner] ?? 0)).length
+    if (!isOutside && ahead < drafts) matched += 1
+  }
+  return matched / options.rounds
 }
 
 /** Share of trees of distinct draws, one of which is the emitted token. */

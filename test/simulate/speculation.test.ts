@@ -52,7 +52,8 @@ describe('draft lengths by goodput', () => {
 })
 
 describe('a trace that changes its rate eightfold and its acceptance', () => {
-  const run = (choice: TraceChoice) => runTrace({ choice, seed: 1, slowPerSecond: 0.2, phases: 6 })
+  const run = (choice: TraceChoice, admission: 'slots' | 'goodput' = 'slots') =>
+    runTrace({ choice, admission, seed: 1, slowPerSecond: 0.2, phases: 6 })
 
   test('is served as well as lengths alone can, better than by a long fixed one, and no slower', async () => {
     const [adaptive, oracle] = [await run('adaptive'), await run('oracle')]
@@ -67,5 +68,11 @@ describe('a trace that changes its rate eightfold and its acceptance', () => {
       expect(adaptive.goodput / other.goodput, String(choice)).toBeGreaterThan(gain)
       expect(adaptive.tpotP99, String(choice)).toBeLessThanOrEqual(other.tpotP99)
     }
+  })
+
+  test('is served better where no more run at once than have their tokens in time', async () => {
+    const [all, some] = [await run('adaptive'), await run('adaptive', 'goodput')]
+    expect(some.goodput / all.goodput).toBeGreaterThan(1.05)
+    expect(some.tpotP99).toBeLessThan(all.tpotP99)
   })
 })

@@ -5,6 +5,7 @@
  * Requests wait for a slot in order of arrival and are given up where they would be too late anyway, as a router does.
  */
 import type { Usage } from '#contracts/messages.ts'
+import type { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Proposer } from '../../gpu-worker/proposer.ts'
 import { bestLength, expectedTokens } from '../../gpu-worker/core/speculation/expectedLength.ts'
 import { predictShapeMs } from '../../gpu-worker/core/speculation/shapes.ts'
@@ -22,6 +23,8 @@ export type Loss = (typeof losses)[number]
 
 export interface TraceOptions {
   readonly choice: TraceChoice
+  /** Who runs at once (`spec.slo.admission`). */
+  readonly admission: WorkerConfig['slo']['admission']
   readonly seed: number
   /** Requests per second in the slow phases; eight times as many in the others. */
   readonly slowPerSecond: number
@@ -43,6 +46,7 @@ export interface TraceResult {
 const curve = curves.billionQ8
 const slots = 16
 const phaseMs = 30_000
+const reportMs = 200
 const acceptancePhases = [
   { forMs: 45_000, acceptance: 0.9 },
   { forMs: 45_000, acceptance: 0.5 },
@@ -90,6 +94,7 @@ class Trace {
     this.#alone = new WorkerAlone({
       slots,
       curve,
+      slo: { ...slo, admission: options.admission },
       simulated: { acceptancePhases, draftStepShare, seed },
       speculation: {
         method: length === 0 ? 'off' : 'auto',
@@ -115,8 +120,11 @@ class Trace {
         this.#pump()
       })
     const lastAt = this.#options.phases * phaseMs
+    // As routers hear of it: a slot that is open again because steps have become shorter.
+    const timer = clock.every(reportMs, () => this.#pump())
     await clock.advance(lastAt)
     await clock.runUntil(() => this.#waiting.length === 0 && this.#running.size === 0, 600_000)
+    timer.cancel()
     this.#ranMs = clock.now() - startedAt
     await this.#alone.stop()
   }
@@ -155,7 +163,7 @@ class Trace {
 
   #pump(): void {
     const now = this.#alone.clock.now()
-    while (this.#running.size < slots) {
+    while (this.#running.size < this.#alone.worker.report().slots.total) {
       const next = this.#waiting.shift()
       if (next === undefined) return
       const heldMs = now - next.arrivedAt

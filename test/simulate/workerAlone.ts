@@ -29,6 +29,7 @@ export interface WorkerAloneOptions {
   readonly curve: CostCurveMessage
   readonly simulated?: Partial<SimulatedSettings>
   readonly speculation: Partial<Speculation>
+  readonly slo?: Partial<WorkerConfig['slo']>
   /** In place of the one that `speculation` names. */
   readonly createController?: WorkerOptions['createController']
   /** Around the simulated draft: what a controller of another make would let through. */
@@ -180,7 +181,7 @@ function configOf({ slots, curve, kvLayout = 'split', ...options }: WorkerAloneO
     },
     kvCacheType: 'auto',
     speculation: options.speculation,
-    slo: { ttftMs: 1_000, tpotMs: 100 },
+    slo: { ttftMs: 1_000, tpotMs: 100, ...options.slo },
     nats: { url: 'nats://fake', user: 'worker' },
     metricsPort: 0,
     cacheDir: '/nowhere',

@@ -8,7 +8,7 @@
 import { Failure } from '#contracts/failure.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import type { GrammarMatcher } from '../../modelRunner.ts'
-import { Leaders } from './leaders.ts'
+import { depthFor, Leaders } from './leaders.ts'
 import { firstKey, secondKey } from './noise.ts'
 import { endOfRanking, type Measure, type Rank, Row } from './row.ts'
 
@@ -36,6 +36,8 @@ export class Choice {
   readonly #greedy: boolean
   /** How far below the best logit block maxima must be exact, see `Row.read`. */
   readonly #depth: number
+  /** The same for the leaders of top_k. */
+  #leadersDepth = 0
   #support: Support
   #keys = { firstKey: 0, secondKey: 0 }
 
@@ -54,7 +56,7 @@ export class Choice {
   draw({ logits, position, grammar }: Draw): number {
     const { seed } = this.#sampling
     this.#keys = { firstKey: firstKey(seed, position), secondKey: secondKey(seed, position) }
-    this.#row.read(logits, this.#depth)
+    this.#row.read(logits, Math.max(this.#depth, this.#leadersDepth))
     this.#support = this.#truncate()
     const token = grammar === undefined ? this.#winner() : this.#winnerOf(grammar)
     if (token < 0) throw new Failure('engine-fault', 'no token is possible: every logit is -Infinity or forbidden')
@@ -115,7 +117,9 @@ export class Choice {
     support.reference = row.logitMax
     if (minP > 0) support.logitMin = row.logitMax + Math.log(minP) / this.#sharpness
     if (topK === 0 || topK >= row.logits.length) return support
-    const next = this.#leaders.find(row, topK + 1)[topK]
+    const leaders = this.#leaders.find(row, topK + 1)
+    this.#leadersDepth = depthFor(row, leaders)
+    const next = leaders[topK]
     if (next !== undefined) support.before = { logit: row.logits[next] ?? 0, token: next }
     return support
   }

@@ -12,6 +12,13 @@ export const vocabularySizeMax = 2 ** idBits
 const idSpan = vocabularySizeMax
 const bins = 4_096
 
+/** Rows that follow each other are alike: twice as far as the last of these were behind the best, and the next ones are near (`findNear`). */
+export function depthFor(row: Row, leaders: Float64Array): number {
+  const last = leaders.at(-1)
+  const behind = last === undefined ? 0 : row.logitMax - (row.logits[last] ?? 0)
+  return Number.isFinite(behind) ? 2 * behind : 0
+}
+
 export class Leaders {
   readonly #tops: Float64Array
   #keys = new Float64Array(64)
@@ -28,8 +35,36 @@ export class Leaders {
   /** Ids of the first `wanted` possible tokens (fewer where the row has fewer), best first. The view is valid until the next call. */
   find(row: Row, wanted: number): Float64Array {
     this.#count = 0
-    const quick = wanted <= row.blocks / 4 ? this.#blockThreshold(row, wanted) : Number.NEGATIVE_INFINITY
-    this.#gather(row, quick > Number.NEGATIVE_INFINITY ? quick : this.#binThreshold(row, wanted))
+    if (this.#isFew(row, wanted)) this.#gatherNear(row, wanted)
+    if (this.#count < wanted) this.#gatherAll(row, wanted)
+    return this.#ranked(wanted)
+  }
+
+  /** The same, but tokens that are further behind the best than the row was read (`Row.read`) may be missing. */
+  findNear(row: Row, wanted: number): Float64Array {
+    this.#count = 0
+    if (this.#isFew(row, wanted)) this.#gatherNear(row, wanted)
+    else this.#gatherAll(row, wanted)
+    return this.#ranked(wanted)
+  }
+
+  /** So few that the blocks they lie in are a small part of the row. */
+  #isFew(row: Row, wanted: number): boolean {
+    return wanted <= row.blocks / 4
+  }
+
+  #gatherNear(row: Row, wanted: number): void {
+    const threshold = this.#blockThreshold(row, wanted)
+    if (threshold > Number.NEGATIVE_INFINITY) this.#gather(row, threshold)
+    else this.#gatherAbove(row, row.exactAbove)
+  }
+
+  #gatherAll(row: Row, wanted: number): void {
+    this.#count = 0
+    this.#gather(row, this.#binThreshold(row, wanted))
+  }
+
+  #ranked(wanted: number): Float64Array {
     const keys = this.#keys.subarray(0, this.#count).sort()
     const found = keys.subarray(0, Math.min(wanted, this.#count))
     for (let i = 0; i < found.length; i++) found[i] = (found[i] ?? 0) % idSpan
@@ -81,6 +116,18 @@ export class Leaders {
       for (let i = block * blockTokens; i < end; i++) {
         const logit = logits[i] ?? 0
         if (logit >= threshold && logit > Number.NEGATIVE_INFINITY) this.#push(logit, i)
+      }
+    }
+  }
+
+  #gatherAbove(row: Row, level: number): void {
+    const { logits } = row
+    for (let block = 0; block < row.blocks; block++) {
+      if (!((row.blockTop[block] ?? 0) > level)) continue
+      const end = Math.min((block + 1) * blockTokens, logits.length)
+      for (let i = block * blockTokens; i < end; i++) {
+        const logit = logits[i] ?? 0
+        if (logit > level) this.#push(logit, i)
       }
     }
   }

@@ -38,6 +38,8 @@ export class Row {
   /** Largest logit, and the lowest token that has it; -1 where every token is impossible. */
   logitMax = Number.NEGATIVE_INFINITY
   best = -1
+  /** Tokens above this lie in blocks whose maximum is known. */
+  exactAbove = Number.NEGATIVE_INFINITY
   readonly blocks: number
   /** Upper bound of each block's logits: the maximum itself, or a floor that is far enough below the best of the row. */
   readonly blockMax: Float64Array
@@ -69,6 +71,7 @@ export class Row {
       throw new Failure('engine-fault', 'the model computed logits that are not numbers; its file or cache is damaged')
     }
     this.#findBest()
+    this.exactAbove = this.logitMax - depth
   }
 
   /** Takes a token out of the row. */
@@ -136,6 +139,34 @@ export class Row {
       if (i < end) even += decay64((reference - (logits[i] ?? 0)) * factor)
     }
     return even + odd
+  }
+
+  /** Mass of each block into `masses`, of tokens of at least `logitMin`; the sum of all. */
+  massOfBlocks({ reference, sharpness, logitMin }: Measure, masses: Float64Array): number {
+    const { logits } = this
+    const factor = sharpness * decayScale
+    let total = 0
+    for (let block = 0; block < this.blocks; block++) {
+      const top = this.blockMax[block] ?? 0
+      masses[block] = 0
+      if (top < logitMin || (reference - top) * factor > decayScale * 40) continue
+      const end = Math.min((block + 1) * blockTokens, this.#size)
+      let even = 0
+      let odd = 0
+      let i = block * blockTokens
+      if (logitMin === Number.NEGATIVE_INFINITY)
+        for (; i + 1 < end; i += 2) {
+          even += decay64((reference - (logits[i] ?? 0)) * factor)
+          odd += decay64((reference - (logits[i + 1] ?? 0)) * factor)
+        }
+      for (; i < end; i++) {
+        const logit = logits[i] ?? 0
+        if (logit >= logitMin) even += decay64((reference - logit) * factor)
+      }
+      masses[block] = even + odd
+      total += even + odd
+    }
+    return total
   }
 
   /** The token that wins the race, or -1 where no token may take part. */

@@ -38,8 +38,8 @@ export interface Ask {
   /** More than 0. */
   readonly tokensMax: number
   readonly depthMax: number
-  /** As `ProposalRequest.stopsEarly`. */
-  readonly stopsEarly?: boolean
+  /** As `ProposalRequest.rejectedMax`. */
+  readonly rejectedMax?: number
 }
 
 /** Verify the first `nodes` nodes of the proposal (trees are in an order that makes every beginning a tree); 0: drop it. */

@@ -4,7 +4,6 @@ import type { SpeculationController } from './controller.ts'
 import { createFixedController } from './fixed.ts'
 import { createGoodputController } from './goodput.ts'
 import type { ShapeCostsOptions } from './shapes.ts'
-import { confidenceRule } from './stopping/stopRule.ts'
 import { createThresholdController } from './threshold.ts'
 
 export function createController(kind: Speculation['controller'], costs: ShapeCostsOptions): SpeculationController {
@@ -14,7 +13,7 @@ export function createController(kind: Speculation['controller'], costs: ShapeCo
     case 'fixed':
       return createFixedController()
     case 'threshold':
-      return createThresholdController(confidenceRule())
+      return createThresholdController(costs)
     default:
       return kind satisfies never
   }

@@ -17,25 +17,31 @@ export interface StepFigures {
   /** Length of each sequence's chain, by key. */
   readonly chosen: ReadonlyMap<number, number>
   readonly rounds: readonly RoundOutcome[]
+  /**
+   * Verified tokens of a sequence's draft that could become text, by key. One at its end drafts on to keep the batch even: what lies beyond
+   * was not refused by anybody.
+   */
+  readonly drafted: ReadonlyMap<number, number>
   /** What proposing took, all proposers together. */
   readonly draftMs: number
   /** By the cost curve. */
   readonly stepMs: (shape: StepShape) => number
 }
 
-export function figuresOf({ running, chosen, rounds, draftMs, stepMs }: StepFigures): SpeculationFigures {
+export function figuresOf({ running, chosen, rounds, drafted, draftMs, stepMs }: StepFigures): SpeculationFigures {
   const sum = (of: (round: RoundOutcome) => number) => rounds.reduce((total, round) => total + of(round), 0)
   const accepted = sum((round) => round.accepted)
   const proposed = sum((round) => round.proposed)
   const verified = sum((round) => round.verified)
+  const draftedOf = ({ key, verified }: RoundOutcome) => drafted.get(key) ?? verified
   const refused = (ms: number, of: number) => (of === 0 ? ms : ms * (1 - accepted / of))
   return {
     lengths: running.map(({ key }) => chosen.get(key) ?? 0),
     rounds: rounds.flatMap((round) =>
-      round.verified === 0 ? [] : [{ method: round.method, drafted: round.verified, accepted: round.accepted }],
+      round.verified === 0 ? [] : [{ method: round.method, drafted: draftedOf(round), accepted: round.accepted }],
     ),
     draftMs,
-    wastedMs: refused(draftMs, proposed) + refused(verifyMs(verified, running, stepMs), verified),
+    wastedMs: refused(draftMs, proposed) + refused(verifyMs(verified, running, stepMs), sum(draftedOf)),
   }
 }
 

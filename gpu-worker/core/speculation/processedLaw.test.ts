@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { samplingDefaults } from '#contracts/sampling.ts'
+import { mulberry32 } from '#test/simulate/random.ts'
 import { referenceLaw } from '../sampling/referenceLaw.ts'
 import { chanceFrom } from './chance.ts'
 import { type Law, probabilityOf } from './law.ts'
@@ -80,9 +81,47 @@ describe('a draft law', () => {
     expect(law.weights[0]).toBeCloseTo(1 / (1 + Math.exp(-1)), 14)
   })
 
-  test('is truncated first: top_p counts what the cut takes away', () => {
-    const law = read([0, 0, 0, 0], { ...plain, topP: 0.3, tokensMax: 3 })
+  test('is cut first: top_p counts against what the cut leaves', () => {
+    const law = read([0, 0, 0, 0], { ...plain, topP: 0.4, tokensMax: 3 })
     expect([...law.tokens]).toEqual([0, 1])
+    expect([...read([0, 0, 0, 0], { ...plain, topP: 0.3, tokensMax: 3 }).tokens]).toEqual([0])
+  })
+})
+
+describe('over a vocabulary of which few tokens are near the best', () => {
+  const size = 16_384
+  const rowOf = (seed: number, spread: number) => {
+    const random = mulberry32(seed)
+    return Float32Array.from({ length: size }, () => spread * (random() + random() + random() - 1.5))
+  }
+
+  test.each([
+    ['peaked', 24],
+    ['flat', 4],
+  ])('a %s row is read right by every short way', (_, spread) => {
+    const reader = new LawReader(size)
+    for (const how of [plain, { ...plain, topP: 0.9 }, { ...plain, topK: 40 }, { ...plain, topK: 40, topP: 0.5 }])
+      for (const seed of [1, 2, 3]) {
+        const logits = rowOf(seed, spread)
+        const expected = referenceLaw({ logits: [...logits], sampling: { ...samplingDefaults, seed: 1, ...how } })
+        const law = reader.look(logits, how)
+        for (let token = 0; token < size; token++)
+          if (Math.abs(probabilityOf(law, token) - (expected[token] ?? 0)) > 2e-9)
+            expect({ how, seed, token }).toBeNull()
+      }
+  })
+
+  test('a head is the beginning of the ranking, as far as it is near the best', () => {
+    for (const spread of [4, 24]) {
+      const logits = rowOf(5, spread)
+      const ranking = [...logits.keys()].sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b)
+      const { tokens } = new LawReader(size).read(logits, { ...plain, tokensMax: 64 })
+      expect(tokens.length).toBeGreaterThan(8)
+      expect([...tokens]).toEqual(ranking.slice(0, tokens.length).sort((a, b) => a - b))
+      const [best = 0] = ranking
+      const near = ranking.filter((token) => (logits[token] ?? 0) > (logits[best] ?? 0) - 10)
+      expect(tokens.length).toBe(Math.min(64, near.length))
+    }
   })
 })
 

@@ -10,27 +10,32 @@
 import { Failure } from '#contracts/failure.ts'
 import type { Sampling } from '#contracts/sampling.ts'
 import { decay64, decayScale } from '../sampling/exponential.ts'
-import { Leaders } from '../sampling/leaders.ts'
+import { depthFor, Leaders } from '../sampling/leaders.ts'
 import { blockTokens } from '../sampling/noise.ts'
-import { endOfRanking, type Rank, Row } from '../sampling/row.ts'
+import { endOfRanking, type Measure, type Rank, Row } from '../sampling/row.ts'
 import { type Law, normalised, pointLaw } from './law.ts'
+import { type Kept, massOf, UnwrittenLaw } from './unwrittenLaw.ts'
 
 export interface Processing extends Pick<Sampling, 'temperature' | 'topK' | 'minP' | 'topP'> {
   /**
-   * For drafts: only this many of the most probable tokens are kept, whatever truncation leaves. Lossless, as any draft law is; what
-   * it costs is the acceptance of its tail, and what it saves is that loops over a draft's law are short.
+   * For drafts: only this many of the most probable tokens are kept, none of them far behind the best, and top_p counts against these
+   * alone. Lossless, as any draft law is; what it costs is the acceptance of its tail, and what it saves is a pass over the vocabulary, and
+   * that loops over a draft's law are short.
    */
   readonly tokensMax?: number
 }
 
 /** Below this the law is the greedy one to within every rounding, and 1 / temperature would overflow. */
 const temperatureMin = 1e-6
-/** Block maxima further below the best than this need no more than a bound (`Row.read`). */
+/** Block maxima further below the best than this need no more than a bound (`Row.read`), and a law that is cut to its head ends here. */
 const depthNats = 10
+/** A border of top_p is first looked for among so many, where the best token alone has this much. */
+const shortRanking = 64
+const sureShare = 0.02
 /** `decay64` reaches 40 nats; beyond that a token has no mass. */
 const reachNats = 40
-/** Where most of a law's mass is. */
-const headNats = 12
+/** Where a border of top_p is looked for: most laws have their mass in their first nats. */
+const borderNats = [5, 12, reachNats] as const
 const binsMax = reachNats * decayScale
 
 export class LawReader {
@@ -39,12 +44,15 @@ export class LawReader {
   readonly #size: number
   readonly #tokens: Int32Array
   readonly #masses: Float64Array
+  readonly #blockMasses: Float64Array
   readonly #binMasses = new Float64Array(binsMax)
+  #leadersDepth = 0
 
   constructor(vocabularySize: number) {
     this.#size = vocabularySize
     this.#row = new Row(vocabularySize)
     this.#leaders = new Leaders(this.#row.blocks)
+    this.#blockMasses = new Float64Array(this.#row.blocks)
     this.#tokens = new Int32Array(vocabularySize)
     this.#masses = new Float64Array(vocabularySize)
   }
@@ -63,32 +71,30 @@ export class LawReader {
     const row = this.#row
     const topKMax = topK > 0 ? Math.min(topK, this.#size) : this.#size
     const isRanked = Math.min(topKMax, tokensMax) < this.#size
-    // Leaders are found by block maxima, so these must be known.
-    row.read(logits, isRanked ? Number.POSITIVE_INFINITY : depthNats * temperature)
+    row.read(logits, Math.max(depthNats * temperature, topK > 0 ? this.#leadersDepth : 0))
     if (row.best < 0) throw new Failure('engine-fault', 'no token is possible: every logit is -Infinity')
     if (temperature < temperatureMin) return pointLaw(row.best)
     const sharpness = 1 / temperature
     const logitMin = minP > 0 ? row.logitMax + Math.log(minP) / sharpness : Number.NEGATIVE_INFINITY
     const measure = { reference: row.logitMax, sharpness, logitMin }
     if (isRanked) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
-    const everything = { last: endOfRanking, mass: row.massTotal(measure) }
-    const kept = (topP < 1 ? this.#keptBy(topP * everything.mass, measure) : null) ?? everything
-    return new UnwrittenLaw(row.logits, { measure, kept, write: () => this.#write(measure, kept.last) })
+    const masses = this.#blockMasses
+    const everything = { last: endOfRanking, mass: row.massOfBlocks(measure, masses) }
+    const kept = topP < 1 ? this.#keptBy(topP * everything.mass, measure, everything.mass) : null
+    const write = () => this.#write(measure, (kept ?? everything).last)
+    return new UnwrittenLaw({ row, measure, kept: kept ?? everything, masses: kept === null ? masses : null, write })
   }
 
   /** Of the first tokens of the ranking: for top_k, and for drafts that are cut to their head. */
   #leadingLaw(options: { measure: Measure; topK: number; topP: number; tokensMax: number }): Law {
     const { measure, topK, topP, tokensMax } = options
-    const isTopKKnown = topK < this.#size
-    // top_p counts against what top_k and min_p leave, whatever the head is cut to.
-    const ranked = this.#leaders.find(this.#row, isTopKKnown && topP < 1 ? topK : Math.min(topK, tokensMax))
-    const weights = Float64Array.from(ranked, (token) => this.#weightOf(token, measure))
-    const total = isTopKKnown || topP >= 1 ? sumOf(weights) : this.#row.massTotal(measure)
-    const tokens = Int32Array.from(ranked.subarray(0, Math.min(tokensMax, keptBy(weights, topP, total)))).sort()
-    return normalised(
-      tokens,
-      Float64Array.from(tokens, (token) => this.#weightOf(token, measure)),
-    )
+    const ranked = tokensMax < topK ? this.#leaders.findNear(this.#row, tokensMax) : this.#leaders.find(this.#row, topK)
+    if (tokensMax >= topK) this.#leadersDepth = depthFor(this.#row, ranked)
+    const weights = new Float64Array(ranked.length)
+    for (let i = 0; i < ranked.length; i++) weights[i] = this.#weightOf(ranked[i] ?? 0, measure)
+    const tokens = Int32Array.from(ranked.subarray(0, countKept(weights, topP))).sort()
+    for (let i = 0; i < tokens.length; i++) weights[i] = this.#weightOf(tokens[i] ?? 0, measure)
+    return normalised(tokens, weights.slice(0, tokens.length))
   }
 
   #weightOf(token: number, { reference, sharpness, logitMin }: Measure): number {
@@ -120,9 +126,11 @@ export class LawReader {
    * laws have that much in their first nats, so only blocks that reach so far up are looked at, and more where it was not enough. null where
    * by rounding no token has that much before it.
    */
-  #keptBy(massMax: number, measure: Measure): Kept | null {
+  #keptBy(massMax: number, measure: Measure, total: number): Kept | null {
+    const short = sureShare * total < 1 ? this.#keptOfFew(massMax, measure) : null
+    if (short !== null) return short
     let kept: Kept | null = null
-    for (const nats of [headNats, reachNats]) {
+    for (const nats of borderNats) {
       const bins = this.#fillBins(nats, measure)
       const binsUsed = nats * decayScale
       let mass = 0
@@ -137,6 +145,19 @@ export class LawReader {
       break
     }
     return kept
+  }
+
+  /** null: that much mass is not in a short ranking. */
+  #keptOfFew(massMax: number, measure: Measure): Kept | null {
+    const { logits } = this.#row
+    let mass = 0
+    for (const token of this.#leaders.findNear(this.#row, shortRanking)) {
+      const logit = logits[token] ?? 0
+      if (logit < measure.logitMin) return null
+      mass += massOf(logit, measure)
+      if (mass >= massMax) return { last: { logit, token }, mass }
+    }
+    return null
   }
 
   /** Mass by place in the ranking, in bins 1/64 nat wide, of tokens this far below the best. */
@@ -176,80 +197,12 @@ export class LawReader {
   }
 }
 
-/** What truncation by mass leaves: the ranking up to `last`. */
-interface Kept {
-  readonly last: Rank
-  readonly mass: number
-}
-
-const massOf = (logit: number, { reference, sharpness }: Measure) =>
-  decay64((reference - logit) * sharpness * decayScale)
-
-const nothing = new Float64Array(0)
-
-/** A law by its border and normaliser alone, until somebody needs all of it. */
-class UnwrittenLaw implements Law {
-  readonly #write: () => Law
-  #written: Law | null = null
-  readonly at: (token: number) => number
-  readonly tokenOutside: (inside: Int32Array, point: number) => number
-
-  constructor(logits: Float32Array, known: { measure: Measure; kept: Kept; write: () => Law }) {
-    const { measure, kept } = known
-    const { logit: logitLast, token: tokenLast } = kept.last
-    const logitMin = Math.max(measure.logitMin, logitLast)
-    this.#write = known.write
-    this.at = (token) => {
-      const logit = logits[token] ?? Number.NEGATIVE_INFINITY
-      const isBehind = logit < logitMin || (logit === logitLast && token > tokenLast)
-      return isBehind ? 0 : massOf(logit, measure) / kept.mass
-    }
-    this.tokenOutside = (inside, point) => {
-      let left = point * kept.mass
-      let hole = 0
-      let last = -1
-      for (let token = 0; token < logits.length; token++) {
-        const logit = logits[token] ?? 0
-        if (logit < logitMin || (logit === logitLast && token > tokenLast)) continue
-        while (hole < inside.length && (inside[hole] ?? 0) < token) hole += 1
-        const mass = inside[hole] === token ? 0 : massOf(logit, measure)
-        if (mass === 0) continue
-        last = token
-        left -= mass
-        if (left < 0) return token
-      }
-      if (last < 0) throw new RangeError(`no token is outside of ${inside.length}`)
-      return last
-    }
-  }
-
-  get written(): Law {
-    return (this.#written ??= this.#write())
-  }
-
-  get tokens(): Int32Array {
-    return this.written.tokens
-  }
-
-  get weights(): Float64Array {
-    return this.written.weights
-  }
-
-  get blocks(): Float64Array {
-    return this.written.blocks ?? nothing
-  }
-}
-
-interface Measure {
-  readonly reference: number
-  readonly sharpness: number
-  readonly logitMin: number
-}
-
-/** How many leaders have less than `topP` of the mass before them, and a mass of their own. */
-function keptBy(weights: Float64Array, topP: number, total: number): number {
+/** How many leaders have less than `topP` of their mass before them, and a mass of their own. */
+function countKept(weights: Float64Array, topP: number): number {
+  const total = sumOf(weights)
   let before = 0
-  for (const [i, weight] of weights.entries()) {
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] ?? 0
     if (weight === 0 || (topP < 1 && before >= topP * total)) return i
     before += weight
   }

@@ -3,8 +3,8 @@
  * table and the simulation; the engine asks, the controller decides how much, a verifier judges.
  *
  * A proposer knows sequences by key. Tokens of a sequence only grow, so it catches up by itself from the tokens it is shown. What it
- * learns from one sequence never reaches another: tenants share a worker. It never sees the target's logits or noise, which is what
- * keeps every verifier lossless.
+ * learns from one sequence never reaches another: tenants share a worker. It never sees the target's logits, and what a
+ * verifier is to judge by laws never saw the noise, which is what keeps every verifier lossless.
  */
 import type { Processing } from './processedLaw.ts'
 import type { TokenTree } from './tokenTree.ts'
@@ -24,13 +24,28 @@ export interface ProposalRequest {
   readonly tokensMax: number
   /** Longest path wanted; less than `tokensMax` where a tree may be proposed. */
   readonly depthMax: number
-  /** Whoever computes one token after the other ends where its stop rule finds the next one not worth it. */
-  readonly stopsEarly?: boolean
+  /** Whoever computes one token after the other ends once the chance that one is rejected is over this; absent: with `tokensMax`. */
+  readonly rejectedMax?: number
   /**
-   * Tokens may be drawn from the proposer's own law, processed like this, and the tree then names those laws: the request has no seed to
-   * keep, and draws are accepted more often than the best tokens. Absent: tokens are to be the likeliest ones. Who has no law passes it over.
+   * How whoever has laws of its own is to pick from them; absent: the likeliest tokens. Who has none passes it over.
    */
-  readonly drawing?: Processing
+  readonly drawing?: Drawing
+}
+
+/** From the proposer's law under the request's own sampling. */
+export type Drawing = OwnChance | SameNoise
+
+/** Drawn by chance of the proposer's own; the tree names the laws, and a verifier judges by them. */
+interface OwnChance {
+  readonly kind: 'own-chance'
+  readonly processing: Processing
+}
+
+/** The tokens that win with the noise which the request's own are chosen by (`sameNoise.ts`); for the coupled verifier, so no laws are named. */
+interface SameNoise {
+  readonly kind: 'same-noise'
+  readonly processing: Processing
+  readonly seed: number
 }
 
 export interface Proposal {

@@ -51,6 +51,12 @@ export function depthsOf(tree: TokenTree): number[] {
   return depths
 }
 
+/** How many nodes are no deeper than this. */
+export function nodesWithin(tree: TokenTree, depthMax: number): number {
+  if (tree.tokens.length <= depthMax) return tree.tokens.length
+  return depthsOf(tree).filter((depth) => depth <= depthMax).length
+}
+
 /** Tokens from the root down to a node; none for `root`. */
 export function pathOf(tree: TokenTree, node: number): number[] {
   const path: number[] = []

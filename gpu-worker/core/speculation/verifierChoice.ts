@@ -8,20 +8,23 @@
  * DySpec grows them, it is within 0.03 of the other verifiers at every temperature.
  */
 import type { Sampling } from '#contracts/sampling.ts'
-import type { Processing } from './processedLaw.ts'
+import type { Drawing } from './proposer.ts'
 import type { NodeVerifier } from './verifier.ts'
 import { recursiveRejection } from './verifiers/recursiveRejection.ts'
 
 const drawnFrom = 0.7
+/** Below this the likeliest token is nearly always the one that is chosen. */
+const noisyFrom = 0.05
 
-/** How a draft is to be drawn for such a request; null: the likeliest tokens, for the coupled verifier. */
+/** How drafts for such a request are to be picked; null: the likeliest tokens. `seed`: of the choice that is drafted for. */
 export function drawingFor(
   { seedDrawn, temperature, topK, minP, topP }: Sampling,
-  { hasGrammar }: { readonly hasGrammar: boolean },
-): Processing | null {
+  { hasGrammar, seed }: { readonly hasGrammar: boolean; readonly seed: number },
+): Drawing | null {
+  const processing = { temperature, topK, minP, topP }
   // The law under a grammar costs a mask of the whole row.
-  const isDrawn = seedDrawn && temperature >= drawnFrom && !hasGrammar
-  return isDrawn ? { temperature, topK, minP, topP } : null
+  if (seedDrawn && temperature >= drawnFrom && !hasGrammar) return { kind: 'own-chance', processing }
+  return temperature >= noisyFrom ? { kind: 'same-noise', processing, seed } : null
 }
 
 /** Of drafts that were drawn. */

@@ -15,7 +15,10 @@ export interface AcceptanceHead {
   readonly weights: readonly number[]
 }
 
-/** One for each way of picking draft tokens: they are judged differently. null: nothing was learned of it. */
+/**
+ * One for tokens that are taken where the target chooses the same (the likeliest, or the winner by the same noise), and one for those that are
+ * drawn: they are judged differently. null: nothing was learned of it.
+ */
 export interface AcceptanceHeads {
   readonly best: AcceptanceHead | null
   readonly drawn: AcceptanceHead | null

@@ -12,7 +12,7 @@ export interface DraftToken {
   readonly chance: number
   /** The rest of the draft's law in three figures; absent where a proposer has no law. */
   readonly law?: { readonly chanceMax: number; readonly entropy: number; readonly margin: number }
-  /** It was drawn from that law, to be judged by rejection; else it is the likeliest token, taken where the target chooses the same. */
+  /** It was drawn from that law, to be judged by rejection; else it is taken where the target chooses the same. */
   readonly isDrawn?: boolean
 }
 
@@ -32,7 +32,8 @@ export interface StopRule {
   chance(state: DraftState, token: DraftToken): number
   /** The state after one more draft token. */
   next(state: DraftState, token: DraftToken): DraftState
-  shouldStop(state: DraftState): boolean
+  /** `rejectedMax`: stops once the chance that one of the tokens is rejected is over this; absent: as the rule was made. */
+  shouldStop(state: DraftState, rejectedMax?: number): boolean
 }
 
 export interface ThresholdOptions {
@@ -81,7 +82,8 @@ export function thresholdRule(
       allTaken: state.allTaken * predict(state, token),
       product: state.product * token.chance,
     }),
-    shouldStop: ({ length, allTaken }) => length >= lengthMax || (length >= lengthMin && 1 - allTaken > rejectedMax),
+    shouldStop: ({ length, allTaken }, most = rejectedMax) =>
+      length >= lengthMax || (length >= lengthMin && 1 - allTaken > most),
   }
 }
 
