@@ -374,5 +374,16 @@ function candidateOf(choice: Choice, contextTokensMax: number): Candidate {
   const { sequence, job } = choice
   const room = contextTokensMax - sequence.tokens.length
   const gainMax = job.request.tokensMax - generatedCount(sequence) - 1
-  return { key: sequence.number, tokens: sequence.tokens, room, gainMax, drawing: drawingOf(choice) }
+  return {
+    key: sequence.number,
+    tokens: sequence.tokens,
+    room,
+    gainMax,
+    drawing: drawingOf(choice),
+    ...hintFor(job.request),
+  }
+}
+
+function hintFor({ prompt, hint }: GenerateRequest): Pick<Candidate, 'hint'> {
+  return hint === undefined ? {} : { hint: { tokens: hint, after: prompt.length } }
 }

@@ -23,6 +23,7 @@ import type {
 } from './core/speculation/controller.ts'
 import { figuresOf } from './core/speculation/figures.ts'
 import type { Drawing, Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
+import type { Hint } from './core/speculation/proposers/hintLookup.ts'
 import { emptyTree, isChain, nodesWithin, type TokenTree } from './core/speculation/tokenTree.ts'
 import { leavesOf } from './core/speculation/treeSequences.ts'
 import type { Meter } from './meter.ts'
@@ -39,6 +40,8 @@ export interface Candidate {
   readonly gainMax: number
   /** How its drafts are to be drawn (`core/speculation/verifierChoice.ts`); null: the likeliest tokens. */
   readonly drawing: Drawing | null
+  /** What its answer may repeat; absent: nothing came along. */
+  readonly hint?: Hint
 }
 
 /** What to verify behind a sequence's last token, by its key; a sequence that is not in it runs without a draft. */
@@ -245,8 +248,8 @@ export class Speculator {
       const requests = asked.map((ask) => {
         const candidate = candidates.get(ask.key)
         assert(candidate !== undefined, `the controller asks for sequence ${ask.key}, which does not run`)
-        const { tokens, drawing } = candidate
-        return { ...ask, tokens, ...(drawing === null ? {} : { drawing }) }
+        const { tokens, drawing, hint } = candidate
+        return { ...ask, tokens, ...(drawing === null ? {} : { drawing }), ...(hint === undefined ? {} : { hint }) }
       })
       return this.#ask(method, requests)
     })

@@ -7,6 +7,7 @@
  * verifier is to judge by laws never saw the noise, which is what keeps every verifier lossless.
  */
 import type { Processing } from './processedLaw.ts'
+import type { Hint } from './proposers/hintLookup.ts'
 import type { TokenTree } from './tokenTree.ts'
 
 export const proposerMethods = ['draft', 'ngram', 'trigram', 'simulated'] as const
@@ -30,6 +31,8 @@ export interface ProposalRequest {
    * How whoever has laws of its own is to pick from them; absent: the likeliest tokens. Who has none passes it over.
    */
   readonly drawing?: Drawing
+  /** What the answer may repeat; absent: nothing came along. */
+  readonly hint?: Hint
 }
 
 /** From the proposer's law under the request's own sampling. */
