@@ -144,7 +144,7 @@ describe('a cascade', () => {
     expect(await completion.json()).toMatchObject({ model, choices: [{ text: 'large large ' }] })
     const embedding = await stage.post('/v1/embeddings', { model, input: 'x' })
     expect(embedding.status).toBe(400)
-    expect(await embedding.json()).toMatchObject({ error: { code: 'unsupported', param: 'model' } })
+    expect(await embedding.json()).toMatchObject({ error: { code: 'unsupported_value', param: 'model' } })
   })
 
   test('counts a client’s request once, and each deployment’s part for that deployment', async () => {
@@ -191,7 +191,7 @@ describe('what goes wrong', () => {
     try {
       const answer = await asked(model, 'good?')
       expect(answer).toMatchObject({ status: 200, text: 'large large large' })
-      expect(answer.steps).toMatch(/^smol:escalate:unanswered, large/)
+      expect(answer.steps).toMatch(/^smol:escalate:unanswered:threshold=0, large/)
     } finally {
       stage.firstWorker.failWith = null
     }
@@ -202,7 +202,7 @@ describe('what goes wrong', () => {
     try {
       const answer = await asked(await route({ whenFull: 'answer' }), 'bad?')
       expect(answer).toMatchObject({ status: 200, text: 'small small small', cause: 'next-failed' })
-      expect(await asked(await route({ whenFull: 'wait' }), 'bad?')).toMatchObject({ status: 502 })
+      expect(await asked(await route({ whenFull: 'wait' }), 'bad?')).toMatchObject({ status: 500 })
     } finally {
       large.failWith = null
     }

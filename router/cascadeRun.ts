@@ -10,7 +10,7 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Cascades } from './cascade.ts'
-import { type Cause, decideStep, type StepDecision } from './core/cascade.ts'
+import { type Cause, decideStep, mayEscalate, type StepDecision } from './core/cascade.ts'
 import { outcomeOf } from './core/goodput.ts'
 import { questionOf } from './core/judgement.ts'
 import { remainingMs } from './core/nextStep.ts'
@@ -83,9 +83,9 @@ export class CascadeRun {
   /** A step whose answer may be kept. True: the request is over. */
   async #try(step: Accepting, index: number): Promise<boolean> {
     const model = this.#cascades.model(step.deployment)
-    if (model === undefined) return this.#skip(step, 'no-worker')
+    if (model === undefined) return this.#passOver(step, 'no-worker', noDeployment(this.#request.named.model))
     const understood = this.#understand(model)
-    if (understood === null) return this.#skip(step, 'unfit')
+    if (understood instanceof Failure) return this.#passOver(step, 'unfit', understood)
     // What nothing is proved of need not be asked; aside it is, because that is how its scores are seen before.
     if (this.#threshold(step) === null && (this.#mode === 'live' || step.accept.references.length === 0)) {
       const decision = this.#decide(step, index, { understood, score: null })
@@ -169,26 +169,29 @@ export class CascadeRun {
     return true
   }
 
-  /** A failure that the next step would meet too is the answer. */
   #unanswered(step: CascadeStep, failure: Failure): boolean {
-    if (isOfTheRequest(failure)) {
-      this.#fail(failure)
-      return true
-    }
-    return this.#skip(step, failure.code === 'context-exceeded' ? 'unfit' : 'unanswered')
+    return this.#passOver(step, failure.code === 'context-exceeded' ? 'unfit' : 'unanswered', failure)
   }
 
-  #skip(step: CascadeStep, cause: Cause): false {
-    this.#note(step, { kind: 'escalate', cause, isGuaranteed: false }, unasked)
-    return false
+  /**
+   * The step gave nothing that could be judged: the next one is asked, within the budget. A failure that the next one would meet too is
+   * the answer, and so is any where the budget is spent.
+   */
+  #passOver(step: CascadeStep, cause: Cause, failure: Failure): boolean {
+    const isWithin = this.#threshold(step) === null || mayEscalate(this.#cascades.budget(this.#route))
+    const goesOn = isWithin && !isOfTheRequest(failure)
+    this.#note(step, { kind: goesOn ? 'escalate' : 'refuse', cause, isGuaranteed: false }, unasked)
+    if (goesOn) this.#cascades.escalated(this.#route)
+    else this.#fail(failure)
+    return !goesOn
   }
 
-  /** Null: this deployment cannot take the request, and the next one may. */
-  #understand(model: ModelRecord): Understood | null {
+  /** The failure: this deployment cannot take the request, and the next one may. */
+  #understand(model: ModelRecord): Understood | Failure {
     try {
       return this.#request.understand(model)
     } catch (error) {
-      if (error instanceof Failure && !isOfTheRequest(error)) return null
+      if (error instanceof Failure && !isOfTheRequest(error)) return error
       throw error
     }
   }

@@ -29,9 +29,9 @@ export class HeldAnswer implements ResponseSink {
   readonly #judgeable: (judgeable: Judgeable) => void
   readonly #options: HeldOptions
   #gathering = new Gathering()
-  /** Of each choice; `Infinity` once it has ended. */
+  /** Of each choice, and whether it has ended. */
   readonly #tokens: number[]
-  #tokenCount = 0
+  readonly #hasEnded: boolean[]
   #outcome: RequestOutcome | null = null
   #released: ResponseSink | null = null
   /** The choices as they were looked at, which are given out with the rest; null: not yet. */
@@ -43,6 +43,7 @@ export class HeldAnswer implements ResponseSink {
     this.#judgeable = resolve
     this.#options = options
     this.#tokens = Array.from({ length: options.choices }, () => 0)
+    this.#hasEnded = Array.from({ length: options.choices }, () => false)
   }
 
   /** How many there are. */
@@ -71,6 +72,7 @@ export class HeldAnswer implements ResponseSink {
   restart(firstChoice: number, choices: number): void {
     this.#gathering.drop(firstChoice, choices)
     this.#tokens.fill(0, firstChoice, firstChoice + choices)
+    this.#hasEnded.fill(false, firstChoice, firstChoice + choices)
   }
 
   end(outcome: RequestOutcome): void {
@@ -92,13 +94,14 @@ export class HeldAnswer implements ResponseSink {
   }
 
   #count(choice: number, tokens: number, hasEnded: boolean): void {
-    this.#tokenCount += tokens
-    this.#tokens[choice] = hasEnded ? Number.POSITIVE_INFINITY : (this.#tokens[choice] ?? 0) + tokens
+    this.#tokens[choice] = (this.#tokens[choice] ?? 0) + tokens
+    this.#hasEnded[choice] ||= hasEnded
   }
 
   #isEnough(): boolean {
     const { tokens } = this.#options
-    return tokens !== null && this.#looked === null && this.#tokens.every((count) => count >= tokens)
+    if (tokens === null || this.#looked !== null) return false
+    return this.#tokens.every((count, choice) => count >= tokens || this.#hasEnded[choice] === true)
   }
 
   #look(): void {
@@ -106,7 +109,7 @@ export class HeldAnswer implements ResponseSink {
     const looked = this.#gathering.take()
     this.#looked = looked
     const texts = this.#tokens.map((_, choice) => looked.find(({ index }) => index === choice)?.text ?? '')
-    this.#judgeable({ kind: 'text', texts, tokens: this.#tokenCount })
+    this.#judgeable({ kind: 'text', texts, tokens: this.#tokens.reduce((sum, count) => sum + count, 0) })
   }
 
   #giveUp(): void {

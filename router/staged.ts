@@ -14,7 +14,7 @@ import type { Decided, NamedRequest } from './routing.ts'
 /** A body as one deployment understands it, and the way to answer it in that deployment's name. */
 export interface Understood {
   readonly parsed: ParsedRequest
-  open(): ResponseSink
+  readonly open: () => ResponseSink
 }
 
 export interface StagedRequest {
@@ -37,7 +37,7 @@ export interface StagedStrategy<Kind extends StagedKind> {
   /** Begins, and returns; the request is answered whenever it is. Ends early where `inner` is cancelled. */
   run(route: StagedRecord<Kind>, request: StagedRequest): void
   /** What it would do now, and nothing else. */
-  explain(route: StagedRecord<Kind>, named: NamedRequest): Decided
+  explain(route: StagedRecord<Kind>): Decided
 }
 
 type PolicyOf<Kind> = Extract<RouteRecord['policy'], { kind: Kind }>

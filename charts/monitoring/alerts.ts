@@ -126,6 +126,21 @@ export const alerts: readonly Alert[] = [
     runbook: 'A pair is degraded',
   },
   {
+    name: 'PacelineCascadeUnproved',
+    severity: 'warning',
+    value: gauge(operatorMetrics.routeGuarantee, {
+      where: here,
+      by: ['namespace', 'route', 'deployment'],
+      over: 'min',
+    }),
+    bound: '== 0',
+    for: '15m',
+    summary: 'Nothing that {{ $labels.deployment }} says is kept by {{ $labels.route }}',
+    description:
+      'The calibration of this step is missing, stale, or broken by newer labels: every request goes on to the next step, at its cost.',
+    runbook: 'A cascade keeps nothing',
+  },
+  {
     name: 'PacelineNoLeader',
     severity: 'critical',
     value: gauge(operatorMetrics.leader, { where: here, by: ['namespace'], over: 'max' }),

@@ -79,6 +79,20 @@ export const SimulatedSettings = z
     refusedExperts: setOf(z.string().max(63), 16)
       .optional()
       .describe('Experts of the pair whose adapters are to be refused, as ones for another base would be.'),
+    quiz: z
+      .strictObject({
+        right: z.number().min(0).max(1).default(0.7).describe('Share of questions that it answers right.'),
+        sees: z
+          .number()
+          .min(0)
+          .max(1)
+          .default(1)
+          .describe('How often, asked to compare two answers, it sees which one is right; else it says anything.'),
+      })
+      .optional()
+      .describe(
+        'Answers of known quality, for routes that judge them: right ones begin with the word good, wrong ones with not.',
+      ),
     faults: z.array(Fault).max(16).default([]).describe('What should go wrong, and how often.'),
   })
   .describe(

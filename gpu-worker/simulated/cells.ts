@@ -68,6 +68,15 @@ export class Cells {
     fillWindow(history, history.length, into, offset)
   }
 
+  /** All tokens before the place `end`. */
+  history(slot: Slot, end: number): readonly number[] {
+    const held = this.#of(slot)
+    const tree = this.#trees.get(slot)
+    return end <= held.length || tree === undefined
+      ? held.slice(0, end)
+      : [...held, ...pathOf(tree, end - held.length - 1)]
+  }
+
   keepPath(slot: Slot, path: readonly number[]): void {
     const tree = this.#trees.get(slot)
     assert(tree !== undefined, `slot ${slot} has no tree`)

@@ -25,6 +25,7 @@ import { SimulatedExperts } from './experts.ts'
 import { type FaultPlan, planFaults, type StepFaults } from './faults.ts'
 import { type LanguageModel, windowLength } from './languageModel.ts'
 import { createStepTimes, type StepTimes } from './stepTimes.ts'
+import { quizRow, type Raised } from './quiz.ts'
 import * as vocabulary from './vocabulary.ts'
 
 type RunnerSettings = Pick<SimulatedSettings, 'promptTokensPerSecond' | 'stepMs' | 'rowMs' | 'seed' | 'faults'> &
@@ -68,6 +69,8 @@ class SimulatedRunner implements ModelRunner {
   #windows = new Int32Array(64 * windowLength)
   #rowCount = 0
   #rowsFilled: boolean[] = []
+  /** By row of the last step, where an answer of known quality begins. */
+  #quizRows = new Map<number, Raised>()
   #rowsAreNumbers = true
   #running: RunningStep | undefined
   #threads = 1
@@ -159,15 +162,24 @@ class SimulatedRunner implements ModelRunner {
     const rows = spans.reduce((sum, span) => sum + span.logitsForLast, 0)
     if (this.#windows.length < rows * windowLength) this.#windows = new Int32Array(2 * rows * windowLength)
     this.#rowCount = 0
+    this.#quizRows.clear()
     for (const span of spans) {
       this.#cells.append(span)
       const end = span.position + span.tokens.length
       for (let i = span.logitsForLast; i > 0; i--) {
         this.#cells.window(span.slot, end - i + 1, this.#windows, this.#rowCount * windowLength)
+        this.#quiz(span.slot, end - i + 1)
         this.#rowCount++
       }
     }
     this.#rowsFilled = Array<boolean>(rows).fill(false)
+  }
+
+  #quiz(slot: Slot, end: number): void {
+    const { quiz, seed } = this.#options
+    if (quiz === undefined) return
+    const raised = quizRow(this.#cells.history(slot, end), { ...quiz, seed })
+    if (raised !== null) this.#quizRows.set(this.#rowCount, raised)
   }
 
   #stepMs(spans: readonly BatchSpan[], faults: StepFaults): number {
@@ -207,6 +219,7 @@ class SimulatedRunner implements ModelRunner {
     this.#rowsFilled[row] = true
     if (this.#rowsAreNumbers) this.#model.fill(logits, this.#windows, row * windowLength)
     else logits.fill(Number.NaN)
+    for (const [token, logit] of this.#quizRows.get(row) ?? []) logits[token] = logit
     return logits
   }
 

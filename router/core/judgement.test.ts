@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { TokenLogprob } from '#contracts/messages.ts'
-import { judgePrompts, labelLaw, priorOf, priorPrompts, type Reference, scoreOfAnswer } from './judgement.ts'
+import {
+  judgePrompts,
+  labelLaw,
+  priorOf,
+  priorPrompts,
+  questionOf,
+  type Reference,
+  scoreOfAnswer,
+} from './judgement.ts'
 
 const asked = { question: 'What is 2 + 2?', answer: '4' }
 const references: Reference[] = [
@@ -100,5 +108,26 @@ describe('labels', () => {
   test('are not read out of other words', () => {
     expect(labelLaw(saying({ ' An': 0.6, ' But': 0.4 }))).toBeNull()
     expect(labelLaw(undefined)).toBeNull()
+  })
+})
+
+describe('what was asked', () => {
+  const chat = (...messages: [string, string][]) =>
+    questionOf({ kind: 'chat', messages: messages.map(([role, content]) => ({ role, content })) })
+
+  test('is the question as references ask it, whatever the system prompt', () => {
+    expect(chat(['user', '1+1?'])).toBe('1+1?')
+    expect(chat(['system', 'be brief'], ['user', '1+1?'])).toBe('1+1?')
+    expect(chat(['system', 'be brief'])).toBe('be brief')
+    expect(questionOf({ kind: 'completion', prompt: '1+1=', echo: false })).toBe('1+1=')
+  })
+
+  test('of a conversation is all that was said', () => {
+    expect(chat(['user', '1+1?'], ['assistant', '2'], ['user', 'sure?'])).toBe('user: 1+1?\nassistant: 2\nuser: sure?')
+  })
+
+  test('cannot be told of token ids or embeddings', () => {
+    expect(questionOf({ kind: 'completion', prompt: [1, 2], echo: false })).toBeNull()
+    expect(questionOf({ kind: 'embedding', inputs: ['x'] })).toBeNull()
   })
 })

@@ -38,11 +38,11 @@ export function firstTokenMs({ live, waiting, serviceMs, isAsleep }: Standby, ne
  * Of the promised time to the first token. What was asked before adds what it was allowed: a cascade of steps that each keep to their
  * SLO is in time, whatever it had to ask, and a step that was quick leaves the rest to the next. The client's own deadline is above all.
  */
-export function remainingMs(promise: Promise, now: { elapsedMs: number; deadlineLeftMs: number }): number {
+export function remainingMs(promise: PromisedTime, now: { elapsedMs: number; deadlineLeftMs: number }): number {
   return Math.min(promise.spentMs + promise.nextTtftMs - now.elapsedMs, now.deadlineLeftMs)
 }
 
-export interface Promise {
+export interface PromisedTime {
   /** What the steps and judges that were asked were allowed together. */
   readonly spentMs: number
   /** The next deployment's own limit. */

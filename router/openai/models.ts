@@ -50,12 +50,15 @@ export function routeBody({ record, models }: RouteView) {
       capabilities: {
         chat: can('chat'),
         completions: can('completions'),
-        embeddings: can('embeddings'),
+        // Vectors of different models do not compare, so whoever asks several models gives none.
+        embeddings: asksOne(record) && can('embeddings'),
         grammar: can('grammar'),
       },
     },
   }
 }
+
+const asksOne = ({ policy }: RouteView['record']) => policy.kind === 'direct' || policy.kind === 'weighted'
 
 /** As vLLM lists adapters: a model of its own, whose `parent` is the base. */
 function expertBodies(view: ModelView) {

@@ -14,6 +14,7 @@ import {
   GateQuestion,
   type RequestEvent,
   Resend,
+  type TokenLogprob,
   type Usage,
 } from '#contracts/messages.ts'
 import { Assembler, parsePart } from '#contracts/parts.ts'

@@ -11,6 +11,7 @@ import {
   type ScrapeTarget,
   startPrometheus,
 } from '../integration/support/prometheus.ts'
+import { quizEngine, quizMap, quizRoute } from '../integration/support/quizCascade.ts'
 import { waitFor } from './kit/cluster.ts'
 import type { Paceline } from './paceline.ts'
 import { describePaceline } from './sharedPaceline.ts'
@@ -32,8 +33,11 @@ spec:
   replicas: 1
   slo: ${slo}
   speculation: { controller: fixed, draftTokensMax: 4 }
-  engine: { kind: simulated, slots: 4, contextTokensMax: 128, simulated: { stepMs: 5, promptTokensPerSecond: 100000, draftTokens: 4 } }
+  engine: { kind: simulated, slots: 4, contextTokensMax: 2048, ${quizEngine('{ right: 0.5 }', ', draftTokens: 4')} }
 `
+/** The two pairs as a cascade in which the first judges itself, and one that only looks on. */
+const parts = { small: 'watched', large: 'late', judge: 'watched' }
+const cascades = [quizRoute('judged', '', parts), quizRoute('aside', 'shadow: true', parts), quizMap(parts)]
 const route = `
 apiVersion: paceline.dev/v1alpha1
 kind: ModelRoute
@@ -57,7 +61,9 @@ describePaceline('monitoring', (paceline) => {
   }
   beforeAll(async () => {
     if (program === null) return
-    await paceline().apply([...Object.entries(pairs).map(([name, slo]) => pair(name, slo)), route].join('---\n'))
+    await paceline().apply(
+      [...Object.entries(pairs).map(([name, slo]) => pair(name, slo)), route, ...cascades].join('---\n'),
+    )
     for (const name of Object.keys(pairs)) await paceline().until(name, 'Ready')
     const targets = await targetsOf(paceline())
     prometheus = await startPrometheus(program, targets)
@@ -133,6 +139,9 @@ async function traffic(paceline: Paceline, prometheus: Prometheus): Promise<void
       for await (const chunk of stream) void chunk
     }
     await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
+    for (const model of ['judged', 'aside'])
+      for (const content of ['first', 'second', 'third', 'fourth'])
+        await client.chat.completions.create({ model, messages: [{ role: 'user', content }], max_tokens: 4 })
     await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
     // Something for the operator to do.
     const description = JSON.stringify({ metadata: { annotations: { round: String(++round) } } })

@@ -11,7 +11,9 @@ import { alerts, withMarks } from '../../charts/monitoring/alerts.ts'
 import { filledIn } from '../../charts/monitoring/queries.ts'
 import { whyNoNats } from './support/needs.ts'
 import { emptyPanels, panels, unknownIn } from './support/panels.ts'
+import { quizMap, quizPairs, quizRoute } from './support/quizCascade.ts'
 import { findPrometheus, type Prometheus, startPrometheus } from './support/prometheus.ts'
+import { gatedTexts, simulatedExperts } from './support/simulatedExperts.ts'
 import { freePort, Place, route, type Run, simulated } from './support/started.ts'
 
 const program = findPrometheus()
@@ -51,9 +53,13 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
   beforeAll(async () => {
     place = new Place()
     const port = String(await freePort())
-    const late = drafting('late', 'slo: { ttftMs: 1, tpotMs: 1 }')
+    const { experts, gate } = simulatedExperts(place, ['sql', 'verse'])
+    // Room for one adapter of the simulated engine: every other turn has to load.
+    const skills = [`experts: ${JSON.stringify(experts)}`, `gate: ${JSON.stringify(gate)}`, 'expertMemoryMiB: 1']
+    const late = drafting('late', ['slo: { ttftMs: 1, tpotMs: 1 }', ...skills].join('\n  '))
     const either = route('either', 'weighted: [{ deployment: pair, weight: 1 }, { deployment: late, weight: 1 }]')
-    const file = (pair: string) => place.write('pairs.yaml', [pair, late, either].join('\n---\n'))
+    const cascades = [...quizPairs, quizRoute('cascade'), quizRoute('watched', 'shadow: true'), quizMap()]
+    const file = (pair: string) => place.write('pairs.yaml', [pair, late, either, ...cascades].join('\n---\n'))
     run = place.run('up', '--port', port, '--file', file(drafting('pair')))
     await run.says('Try it:')
     const status = place.run('status', '--port', port, '--json')
@@ -63,7 +69,7 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
         ? [{ metricsUrl: pageOf(metricsUrl), labels: { namespace, pod: `${part}-${index}` } }]
         : [],
     )
-    expect(targets.length).toBe(4)
+    expect(targets.length).toBe(7)
     prometheus = await startPrometheus(program ?? '', targets)
     const edit = (requestsMax: number) => void file(drafting('pair', `queue: { requestsMax: ${requestsMax} }`))
     await Promise.all([traffic(port, prometheus), editUntilSeen(prometheus, edit)])
@@ -125,6 +131,7 @@ async function editUntilSeen(prometheus: Prometheus, edit: (requestsMax: number)
 async function traffic(port: string, prometheus: Prometheus): Promise<void> {
   const client = new OpenAI({ apiKey: 'none', baseURL: `http://127.0.0.1:${port}/v1`, maxRetries: 0 })
   const messages = [{ role: 'user' as const, content: 'tell me something that takes a few words' }]
+  let round = 0
   await prometheus.whileScraped(scrapes, async () => {
     for (const model of ['pair', 'late']) {
       const stream = await client.chat.completions.create({ model, messages, max_tokens: 24, stream: true })
@@ -132,6 +139,13 @@ async function traffic(port: string, prometheus: Prometheus): Promise<void> {
       await client.chat.completions.create({ model, messages, max_tokens: 4 })
     }
     await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
+    for (const model of ['cascade', 'watched'])
+      for (const content of ['first', 'second', 'third', 'fourth'])
+        await client.chat.completions.create({ model, messages: [{ role: 'user', content }], max_tokens: 4 })
+    for (const model of ['late:sql', 'late:verse'])
+      await client.chat.completions.create({ model, messages, max_tokens: 4 })
+    const ungated = [{ role: 'user' as const, content: `${gatedTexts.sql[0]} ${(round += 1)}` }]
+    await client.chat.completions.create({ model: 'late', messages: ungated, max_tokens: 4 })
     await client.chat.completions.create({ model: 'nobody', messages }).catch(() => undefined)
     await sleep(100)
   })

@@ -130,6 +130,16 @@ export const courses: readonly Course[] = [
     fires: { PacelineBusDisconnected: [{ pod: 'router-2' }] },
   },
   {
+    name: 'newer labels have ended the calibration of one step, and that of another route holds',
+    series: {
+      ...alive,
+      [series(operatorMetrics.routeGuarantee.name, { route: 'assistant', deployment: 'smol' })]: '1x10 0x60',
+      [series(operatorMetrics.routeGuarantee.name, { route: 'other', deployment: 'smol' })]: '1x70',
+    },
+    at: '40m',
+    fires: { PacelineCascadeUnproved: [{ route: 'assistant', deployment: 'smol' }] },
+  },
+  {
     name: 'two operators and no leader',
     series: { ...alive, [series(operatorMetrics.leader.name, { pod: 'operator-1' })]: '0x120' },
     at: '10m',

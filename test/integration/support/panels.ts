@@ -24,6 +24,7 @@ export const emptyPanels: Readonly<Record<string, string>> = {
   'Held for a sleeping pair {{model}} seconds (p95)': 'no pair sleeps',
   'Workers started again {{deployment}}': 'no worker ended by itself',
   'Model downloads {{result}}': 'the simulated engine loads no model',
+  'Labels since {{route}} correct: {{correct}} per second': 'nobody said whether a kept answer was right',
 }
 
 /** What a list names that is on no dashboard (any more). */
