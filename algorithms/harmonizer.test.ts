@@ -12,6 +12,7 @@ import {
   type SourcedExample,
 } from './harmonizer.ts'
 import { trainHarmonizer } from './harmonizerTraining.ts'
+import { loudRules, mistakeFinders, predictedUnder, type SourceLaw } from './sourceLaws.fixture.ts'
 import { scalarise, type Scalariser, scalarisers } from './scalarisers.ts'
 
 const drawsOf = (seed: number) => {
@@ -160,19 +161,18 @@ describe('sources of a known law: over 20 seeds', () => {
   const seeds = Array.from({ length: 20 }, (_, i) => i + 1)
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const errorOf = (law: SourceLaw, scalariser: Scalariser) =>
-    mean(seeds.map((seed) => expectedCalibrationError(judgedBy(law, scalariser, seed))))
+    mean(seeds.map((seed) => expectedCalibrationError(predictedUnder(law, { scalariser, seed }))))
 
-  test('many good sources, the model’s own vote a small part: linear is calibrated to 0.05 and tells most of the spread', () => {
-    const law = { rules: 5, accuracy: 0.97, fires: 0.7, ownWeight: 0.2 }
-    expect(errorOf(law, 'linear')).toBeLessThanOrEqual(0.05)
-    expect(rankDetermination(judgedBy(law, 'linear', 1))).toBeGreaterThan(0.9)
-    // There nothing needs correcting, and quadratic, which counts a contradiction twice, only flattens.
-    expect(errorOf(law, 'quadratic')).toBeGreaterThan(0.05)
+  test('rules that find mistakes and the model’s own word, all of one weight: quadratic is calibrated to 0.05, linear is far from it', () => {
+    const quadratic = errorOf(mistakeFinders, 'quadratic')
+    expect(quadratic).toBeLessThanOrEqual(0.05)
+    expect(quadratic).toBeLessThanOrEqual(errorOf(mistakeFinders, 'linear'))
+    expect(rankDetermination(predictedUnder(mistakeFinders, { scalariser: 'quadratic', seed: 1 }))).toBeGreaterThan(0.7)
   })
 
-  test('few sources that mostly abstain, the model’s own vote as good as theirs: quadratic halves what linear misses', () => {
-    const law = { rules: 2, accuracy: 0.9, fires: 0.4, ownWeight: 1 }
-    expect(errorOf(law, 'quadratic')).toBeLessThan(0.7 * errorOf(law, 'linear'))
+  test('many rules that mostly speak and hardly err: linear is calibrated to 0.05, and quadratic only flattens it', () => {
+    expect(errorOf(loudRules, 'linear')).toBeLessThanOrEqual(0.05)
+    expect(errorOf(loudRules, 'quadratic')).toBeGreaterThan(errorOf(loudRules, 'linear'))
   })
 })
 
@@ -210,44 +210,6 @@ describe('calibration error', () => {
     expect(rankDetermination(stepped(true))).toBeLessThan(0)
   })
 })
-
-interface SourceLaw {
-  readonly rules: number
-  readonly accuracy: number
-  /** How often a rule does not abstain. */
-  readonly fires: number
-  readonly ownWeight: number
-}
-
-/** Features tell the chance of the truth; the model's label is another, worse function of them, and votes for itself. */
-function judgedBy(
-  { rules, accuracy, fires, ownWeight }: SourceLaw,
-  scalariser: Scalariser,
-  seed: number,
-): Prediction[] {
-  const random = createRandom(seed)
-  const truthBy = Array.from({ length: 6 }, () => 4 * random.next() - 2)
-  const labelBy = truthBy.map((weight) => weight + 6 * random.next() - 3)
-  const draw = () => {
-    const features = Float64Array.from(truthBy, () => 2 * random.next() - 1)
-    const along = (weights: readonly number[]) =>
-      weights.reduce((sum, weight, i) => sum + weight * (features[i] ?? 0), 0)
-    const truth = random.chance(1 / (1 + Math.exp(-along(truthBy)))) ? 1 : 0
-    return { features, truth, label: along(labelBy) > 0 ? 1 : 0 }
-  }
-  const ruleFor = (truth: number) => (random.chance(fires) ? (random.chance(accuracy) ? truth : 1 - truth) : null)
-  const examples = Array.from({ length: 400 }, (): SourcedExample => {
-    const { features, truth, label } = draw()
-    return { features, votes: [...Array.from({ length: rules }, () => ruleFor(truth)), label] }
-  })
-  const weights = Float64Array.from({ length: rules + 1 }, (_, i) => (i < rules ? 1 : ownWeight) / (rules + ownWeight))
-  const options = { classes: 2, scalariser, weights, random: () => random.next(), epochsMax: 30, learningRate: 0.03 }
-  const { harmonizer } = trainHarmonizer(examples, options)
-  return Array.from({ length: 2_000 }, () => {
-    const { features, truth, label } = draw()
-    return { risk: riskOf(harmonizer, features, label), wrong: label !== truth }
-  })
-}
 
 function anyExample(random: Random, { features, classes }: HarmonizerShape): SourcedExample {
   return {

@@ -115,7 +115,7 @@ describe('features', () => {
     )
     const squares = features.slice(0, 576).reduce((sum, each) => sum + each * each, 0)
     expect(squares / 576).toBeCloseTo(1, 6)
-    expect([...features.slice(576)]).toEqual([1, 0])
+    expect(features.slice(576)).toEqual(Float64Array.of(1, 0))
   })
 
   test('a signal that never changes is brought to zero, and one that is not a number is not counted', () => {

@@ -7,6 +7,7 @@
  */
 import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import type { Work } from '#contracts/messages.ts'
 import { packedNumbers } from '#contracts/packedNumbers.ts'
 import type { ModelRecord } from '#contracts/records.ts'
@@ -130,6 +131,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     })
     const choice = answer.kind === 'completed' ? answer.choices[0] : undefined
     if (answer.kind !== 'completed' || choice === undefined) return { cause: 'failed' }
+    course.said = choice.text
     return { understood, work: asked, choice, usage: answer.usage, tookMs: answer.tookMs }
   }
 
@@ -214,7 +216,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
       embedding: embedding === null ? null : packedNumbers(embedding),
       risk: scored.risk,
       cause,
-      ...(texts ?? {}),
+      ...texts,
     })
   }
 
@@ -238,7 +240,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
 
   /** `cause`: why nobody decided about an answer; null: somebody did, and it is said. */
   #escalate(course: Course, cause: RiskCause | null): void {
-    const { request, policy, route } = course
+    const { request, policy, route, said } = course
     if (request.inner.isCancelled) return
     if (cause !== null) {
       course.steps.push(unaskedStep(policy.deployment, cause))
@@ -249,7 +251,8 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     try {
       const understood = request.understand(decided.record)
       const { parsed } = understood
-      request.inner.stream(parsed, request.answer(decided, understood))
+      const hints = said === null ? {} : { hints: [said.slice(0, limits.request.hintCharactersMax)] }
+      request.inner.stream({ ...parsed, ...hints }, request.answer(decided, understood))
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       request.fail(decided, error)
@@ -297,6 +300,8 @@ class Course {
   readonly request: StagedRequest
   readonly isKept: boolean
   readonly steps: StepRecord[] = []
+  /** What the first deployment said last: another one may find its words again. */
+  said: string | null = null
 
   constructor(route: RiskRecord, request: StagedRequest, isKept: boolean) {
     this.route = route
