@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { LeaseConfig, ModelCacheConfig, WorkerPodConfig } from '#contracts/operatorConfig.ts'
-import { RouterLimits } from '#contracts/routerConfig.ts'
+import { RouterLimits, RouterTracing } from '#contracts/routerConfig.ts'
 
 const text = z.string()
 const flag = z.boolean()
@@ -35,6 +35,7 @@ const amount = z.union([z.int().min(0), z.string().regex(/^[0-9]+%$/)])
 
 /** Bounds are those of the part's own configuration: what passes here does not stop the part at its start. */
 const { durationMs, renewMs, retryMs, marginMs } = LeaseConfig.shape
+const { sampleRatio, serviceName } = RouterTracing.shape
 const { bodyBytesMax, connectionsMax, idleTimeoutMs, deadlineMs, slowReaderStallMs } = RouterLimits.shape
 
 const operator = z.strictObject({
@@ -65,6 +66,12 @@ const router = z.strictObject({
   accessLog: flag,
   port: containerPort,
   publicUrl: z.union([z.literal(''), z.string().regex(/^https?:\/\//)]),
+  tracing: z.strictObject({
+    endpoint: z.union([z.literal(''), z.string().regex(/^https?:\/\/[^/?#\s]+\/?[^?#\s]*$/)]),
+    sampleRatio: sampleRatio.unwrap(),
+    serviceName: serviceName.unwrap(),
+    headersSecret: text,
+  }),
   limits: z.strictObject({
     bodyBytesMax: bodyBytesMax.unwrap(),
     connectionsMax: connectionsMax.unwrap(),
@@ -72,6 +79,7 @@ const router = z.strictObject({
     deadlineMs: deadlineMs.unwrap(),
     slowReaderStallMs: slowReaderStallMs.unwrap(),
   }),
+  trafficLog: z.strictObject({ enabled: flag, sizeLimit: z.string().regex(/^[0-9]+[KMG]i$/) }),
   drain: z.strictObject({ delaySeconds: seconds, graceSeconds: z.int().min(1).max(86_400) }),
   service: z.strictObject({ type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), port, annotations: texts }),
   ingress: z.strictObject({ enabled: flag, className: text, annotations: texts, hosts: z.array(text), tls: objects }),
