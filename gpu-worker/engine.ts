@@ -12,9 +12,10 @@ import type { DispatchId } from '#contracts/ids.ts'
 import type { Cancel } from '#contracts/messages.ts'
 import { type Clock, nextTurn } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import { candidateOf, draftsThatCouldBeText } from './candidates.ts'
 import { planSpans, type SpanPlan } from './core/scheduler.ts'
-import { advance, generatedCount, loseCells } from './core/sequence.ts'
-import { emptyTree, isChain, nodesWithin } from './core/speculation/tokenTree.ts'
+import { advance, loseCells } from './core/sequence.ts'
+import { emptyTree, isChain } from './core/speculation/tokenTree.ts'
 import type { EmbeddingQueue } from './embeddingQueue.ts'
 import type { Choice, GenerateRequest, Job } from './job.ts'
 import type { Jobs } from './jobs.ts'
@@ -23,9 +24,9 @@ import type { DecodeResult, ModelRunner } from './modelRunner.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pace } from './pace.ts'
 import type { Placement } from './placement.ts'
-import { type Candidate, type Drafts, type Judged, noDrafts, type Speculator } from './speculator.ts'
+import { type Drafts, type Judged, noDrafts, type Speculator } from './speculator.ts'
 import { batchSpan, shapeOf, type Span } from './step.ts'
-import { drawingOf, type Judgement, Verification } from './verification.ts'
+import { type Judgement, Verification } from './verification.ts'
 
 export interface EngineOptions {
   readonly runner: ModelRunner
@@ -78,8 +79,8 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#o = options
-    const { runner, meter } = options
-    this.#verification = new Verification({ vocabularySize: runner.info.vocabularySize, meter })
+    const { runner, meter, clock } = options
+    this.#verification = new Verification({ vocabularySize: runner.info.vocabularySize, meter, clock })
   }
 
   submit(request: GenerateRequest): void {
@@ -197,11 +198,19 @@ export class Engine {
     const running = plans.filter(({ count, samples }) => count === 1 && samples)
     const choices = running.map(({ slot }) => jobs.choiceIn(slot)).filter(({ job }) => job.end === null)
     const tokens = plans.reduce((sum, { count }) => sum + count, 0)
-    const candidates = choices.map((choice) => candidateOf(choice, runner.info.contextTokensMax))
+    const lawsPay = this.#verification.lawsPay({ sequences: choices.length, stepMs: this.#stepMsOf(choices) })
+    const { contextTokensMax } = runner.info
+    const candidates = choices.map((choice) => candidateOf(choice, { contextTokensMax, lawsPay }))
     return speculator.draft(candidates, {
       promptTokens: tokens - running.length,
       rowsMax: runner.batchTokensMax - tokens,
     })
+  }
+
+  /** What a step of these takes that drafts nothing. */
+  #stepMsOf(choices: readonly Choice[]): number {
+    const cells = choices.reduce((sum, { sequence }) => sum + sequence.tokens.length, 0)
+    return this.#o.pace.predictStepMs({ rows: choices.length, contextTokens: cells / Math.max(1, choices.length) })
   }
 
   #spansOf(plans: readonly SpanPlan[], drafts: Drafts): Span[] {
@@ -361,29 +370,4 @@ export class Engine {
     meter.ended(job, now)
     job[Symbol.dispose]()
   }
-}
-
-/** A sequence at its end drafts on only to keep the batch even: what lies beyond the end is not its request's to account for. */
-function draftsThatCouldBeText({ choice, draft }: Span): number {
-  const { sequence, job } = choice
-  const left = job.request.tokensMax - generatedCount(sequence)
-  return nodesWithin(draft, left)
-}
-
-function candidateOf(choice: Choice, contextTokensMax: number): Candidate {
-  const { sequence, job } = choice
-  const room = contextTokensMax - sequence.tokens.length
-  const gainMax = job.request.tokensMax - generatedCount(sequence) - 1
-  return {
-    key: sequence.number,
-    tokens: sequence.tokens,
-    room,
-    gainMax,
-    drawing: drawingOf(choice),
-    ...hintFor(job.request),
-  }
-}
-
-function hintFor({ prompt, hint }: GenerateRequest): Pick<Candidate, 'hint'> {
-  return hint === undefined ? {} : { hint: { tokens: hint, after: prompt.length } }
 }

@@ -43,14 +43,22 @@ export class Inbox {
   readonly #parts = new Assembler()
   /** Cancels that overtook their dispatch, oldest first. */
   readonly #earlyCancels = new Map<DispatchId, { readonly reason: Cancel['reason']; readonly at: number }>()
+  #subscription: Subscription | null = null
 
   constructor(options: InboxOptions) {
     this.#o = options
   }
 
-  subscribe(): Subscription {
+  start(): void {
     const { bus, worker } = this.#o
-    return bus.subscribe(subjects.workerInbox(worker), (payload, subject) => this.#receive(payload, subject))
+    this.#subscription = bus.subscribe(subjects.workerInbox(worker), (payload, subject) =>
+      this.#receive(payload, subject),
+    )
+  }
+
+  stop(): void {
+    this.#subscription?.unsubscribe()
+    this.#subscription = null
   }
 
   #receive(payload: Uint8Array, subject: string): void {

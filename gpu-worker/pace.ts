@@ -28,6 +28,8 @@ export interface PaceOptions {
   /** null: the number of threads is given and never changed. */
   readonly threadsMax: number | null
   readonly now: number
+  /** Drafts are made only where they pay: none is what sequences have at worst. */
+  readonly draftsByWorth: () => boolean
   /** A step that says what its rows take. */
   readonly onStep: (step: StepShape & { readonly ms: number }) => void
 }
@@ -75,10 +77,11 @@ export class Pace {
     return predictStepMs(this.curve, shape)
   }
 
-  /** What a token of each sequence takes where so many run as those of the last steps did. */
+  /** What a token of each sequence takes where so many run: as those of the last steps did, or without drafts where these give way. */
   predictTokenMs(sequences: number, contextTokens: number): number {
-    const stepMs = this.predictStepMs({ rows: sequences * this.#rowsEach, contextTokens })
-    return (stepMs + this.#besideMs) / this.acceptanceLength
+    const stepMs = (rows: number) => this.predictStepMs({ rows, contextTokens }) + this.#besideMs
+    const asBefore = stepMs(sequences * this.#rowsEach) / this.acceptanceLength
+    return this.#options.draftsByWorth() ? Math.min(asBefore, stepMs(sequences)) : asBefore
   }
 
   stepped(step: StepRecord, now: number): void {

@@ -17,19 +17,36 @@ export interface PairRecordOptions {
   readonly onRecord: (record: ModelRecord) => void
 }
 
-/** Resolves to null where the bucket cannot be watched. */
-export async function followRecord(options: PairRecordOptions): Promise<Subscription | null> {
-  const { bus, deployment, log, onRecord } = options
-  const take = ({ key, value }: KeyValueEntry) => {
-    if (key !== deployment || value === null) return
-    const record = understood(value, log)
-    if (record !== null) onRecord(record)
+export class PairRecord {
+  readonly #o: PairRecordOptions
+  #watch: Promise<Subscription | null> = Promise.resolve(null)
+
+  constructor(options: PairRecordOptions) {
+    this.#o = options
   }
-  try {
-    return await bus.watch('models', { entry: take, synced: () => undefined })
-  } catch (error) {
-    log.warn({ error }, "the pair's record cannot be followed: its changes need a restart")
-    return null
+
+  start(): void {
+    this.#watch = this.#follow()
+  }
+
+  stop(): void {
+    void this.#watch.then((watch) => watch?.unsubscribe())
+  }
+
+  /** Resolves to null where the bucket cannot be watched. */
+  async #follow(): Promise<Subscription | null> {
+    const { bus, deployment, log, onRecord } = this.#o
+    const take = ({ key, value }: KeyValueEntry) => {
+      if (key !== deployment || value === null) return
+      const record = understood(value, log)
+      if (record !== null) onRecord(record)
+    }
+    try {
+      return await bus.watch('models', { entry: take, synced: () => undefined })
+    } catch (error) {
+      log.warn({ error }, "the pair's record cannot be followed: its changes need a restart")
+      return null
+    }
   }
 }
 

@@ -24,7 +24,7 @@ import type {
 import { figuresOf } from './core/speculation/figures.ts'
 import type { Drawing, Proposal, ProposalRequest, ProposerMethod } from './core/speculation/proposer.ts'
 import type { Hint } from './core/speculation/proposers/hintLookup.ts'
-import { emptyTree, isChain, nodesWithin, type TokenTree } from './core/speculation/tokenTree.ts'
+import { emptyTree, isChain, nodesToDepth, type TokenTree } from './core/speculation/tokenTree.ts'
 import { leavesOf } from './core/speculation/treeSequences.ts'
 import type { Meter } from './meter.ts'
 import type { Proposer } from './proposer.ts'
@@ -127,6 +127,11 @@ export class Speculator {
   /** False: there is nothing to ask, and `draft` need not be called. */
   get isOn(): boolean {
     return this.#methods.length > 0
+  }
+
+  /** No sequence is slower with what is drafted for it than without. */
+  get draftsByWorth(): boolean {
+    return !this.isOn || this.#settings.controller === 'goodput'
   }
 
   /** For the registration. */
@@ -333,7 +338,7 @@ export class Speculator {
 
   /** The token that every step gives may be a draft too. */
   #draftedFor(key: number, gainMax = Number.POSITIVE_INFINITY): number {
-    return nodesWithin(this.#rounds.get(key)?.draft ?? emptyTree, gainMax + 1)
+    return nodesToDepth(this.#rounds.get(key)?.draft ?? emptyTree, gainMax + 1)
   }
 
   #timed<T>(decide: () => T): T {

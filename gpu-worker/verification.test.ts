@@ -63,10 +63,13 @@ function choiceOf(sampling: Partial<Sampling>, seed = 1) {
   return job.leader
 }
 
-function verificationOf(chanceAt?: () => Chance) {
+/** `judgedMs`: what the clock says that each place takes. */
+function verificationOf(chanceAt?: () => Chance, judgedMs = 0) {
+  let now = 0
+  const clock = { now: () => (now += judgedMs) }
   const sampled: { accepted: boolean; best: number }[] = []
   const meter = { sampledAcceptance: (place: { accepted: boolean; best: number }) => void sampled.push(place) }
-  return { sampled, verification: new Verification({ vocabularySize, meter, ...(chanceAt && { chanceAt }) }) }
+  return { sampled, verification: new Verification({ vocabularySize, meter, clock, ...(chanceAt && { chanceAt }) }) }
 }
 
 /** One step of the engine for one sequence. */
@@ -169,6 +172,22 @@ describe('who judges', () => {
       expect(best).toBeGreaterThan(0)
       expect(best).toBeLessThanOrEqual(1)
     }
+  })
+
+  test('laws are read as long as they take little of a step', () => {
+    const { verification } = verificationOf(undefined, 0.25)
+    const step = { sequences: 8, stepMs: 20 }
+    expect(verification.lawsPay(step)).toBe(true)
+    for (let seed = 1; seed <= 2; seed++) round(verification, choiceOf({}, seed), drawn)
+    expect(verification.lawsPay(step)).toBe(false)
+    expect(verification.lawsPay({ sequences: 4, stepMs: 20 })).toBe(true)
+    expect(verification.lawsPay({ sequences: 8, stepMs: 40 })).toBe(true)
+  })
+
+  test('tokens that were picked by the same noise are not measured against a bound that does not hold for them', () => {
+    const { sampled, verification } = verificationOf()
+    round(verification, choiceOf({ seedDrawn: false }), { ...chainOf([1, 2]), knowsNoise: true })
+    expect(sampled).toEqual([])
   })
 
   test('a row that holds no number ends the sequence with a failure, whoever judges', () => {

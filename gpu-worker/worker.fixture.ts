@@ -97,6 +97,7 @@ export interface StandOptions {
   readonly reproducible?: boolean
   readonly simulated?: Partial<SimulatedSettings>
   readonly speculation?: Partial<Speculation>
+  readonly slo?: Partial<WorkerConfig['slo']>
   /** Beside the simulated draft, which is there where `simulated.draftTokens` is over 0. */
   readonly proposers?: readonly Proposer[]
   readonly experts?: Partial<ExpertSupplies>
@@ -261,7 +262,7 @@ function configOf(options: StandOptions, simulated: SimulatedSettings): WorkerCo
     kvCacheType: 'auto',
     experts: (options.experts?.files ?? []).map(({ name, path }) => ({ name, path })),
     speculation: { controller: 'fixed', ...options.speculation },
-    slo: { ttftMs: 1_000, tpotMs: 100 },
+    slo: { ttftMs: 1_000, tpotMs: 100, ...options.slo },
     nats: { url: 'nats://stub', user: 'worker' },
     metricsPort: 0,
     cacheDir: '/nowhere',

@@ -233,7 +233,7 @@ async function learned(replay: Replay, learning: LearningOptions): Promise<Learn
 
 /** As the worker drafts for such a request where it brings no seed. */
 const isDrawnFor = (sampling: Sampling) =>
-  drawingFor({ ...sampling, seedDrawn: true }, { hasGrammar: false, seed: 0 })?.kind === 'own-chance'
+  drawingFor({ ...sampling, seedDrawn: true }, { hasGrammar: false, seed: 0, lawsPay: true })?.kind === 'own-chance'
 
 function reportOf({ best, drawn }: Learned): string[] {
   return [

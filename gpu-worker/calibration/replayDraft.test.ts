@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
 import { samplingDefaults } from '#contracts/sampling.ts'
 import { systemClock } from '#runtime/clock.ts'
-import { draftTokenOf, mostLikely } from '../llama/mostLikely.ts'
+import { draftTokenOf, LikeliestReader } from '../llama/mostLikely.ts'
 import type { ModelRunner } from '../modelRunner.ts'
 import { createSimulatedRunner } from '../simulated/simulatedRunner.ts'
 import { DraftReplay } from './replayDraft.ts'
 
+const mostLikely = (row: Float32Array) => new LikeliestReader(row.length).read(row)
 const processing = { ...samplingDefaults, temperature: 0 }
 const prompt = [300, 301, 302]
 

@@ -22,7 +22,7 @@ import type { HeadExample } from '../core/speculation/stopping/acceptanceHead.ts
 import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
 import { drawingFor } from '../core/speculation/verifierChoice.ts'
 import { DraftLaws } from '../llama/draftLaws.ts'
-import { believedTokenOf, draftTokenOf, drawnTokenOf, mostLikely } from '../llama/mostLikely.ts'
+import { believedTokenOf, draftTokenOf, drawnTokenOf } from '../llama/mostLikely.ts'
 import type { ModelRunner } from '../modelRunner.ts'
 
 export interface ReplayOptions {
@@ -84,11 +84,11 @@ export class DraftReplay {
       const taken = await this.#takenAlong(tokens, first, proposed)
       const examples: HeadExample[] = []
       for (const [i, one] of proposed.entries())
-        if (one !== null) examples.push(exampleOf(one, { position: 1, before: 1, taken: taken[i] ?? 0, weight: 1 }))
+        examples.push(exampleOf(one, { position: 1, before: 1, taken: taken[i] ?? 0, weight: 1 }))
       // From the end: what a draft leaves behind the place it began at is cut off, and the cells before it stay right.
       for (let i = proposed.length - 1; i >= 0; i--) {
         const begin = proposed[i]
-        if (begin === null || begin === undefined || i % this.#options.draftEvery !== 0) continue
+        if (begin === undefined || i % this.#options.draftEvery !== 0) continue
         const draft = { begin, cells: first + i + 1, taken: taken[i] ?? 0, pick }
         examples.push(...(await this.#examplesBehind(draft)))
       }
@@ -100,17 +100,13 @@ export class DraftReplay {
   }
 
   /** What the draft would begin with behind each token from `first` on, the last one left out. */
-  async #proposedAlong(tokens: readonly number[], first: number, pick: Pick): Promise<(Proposed | null)[]> {
-    const proposed: (Proposed | null)[] = []
+  async #proposedAlong(tokens: readonly number[], first: number, pick: Pick): Promise<Proposed[]> {
+    const proposed: Proposed[] = []
     await force(this.#draft, tokens.slice(0, -1), first, (row, position) => void proposed.push(pick(row, position)))
     return proposed
   }
 
-  async #takenAlong(
-    tokens: readonly number[],
-    first: number,
-    proposed: readonly (Proposed | null)[],
-  ): Promise<number[]> {
+  async #takenAlong(tokens: readonly number[], first: number, proposed: readonly Proposed[]): Promise<number[]> {
     const taken: number[] = []
     await force(this.#target, tokens.slice(0, -1), first, (row) => {
       taken.push(proposed[taken.length]?.takenBy(row) ?? 0)
@@ -155,7 +151,6 @@ export class DraftReplay {
       const position = cells + chain.length - 1
       await step(this.#draft, { slot: 0, position, tokens: [last.token], logitsForLast: 1 })
       const next = pick(this.#draft.logits(0), position + 1)
-      if (next === null) break
       chain.push(next)
       last = next
     }
@@ -184,11 +179,9 @@ export class DraftReplay {
     const seed = this.#seed++
     const sampling = { ...samplingDefaults, ...processing, seed }
     const sampler = createSampler({ sampling, vocabularySize, endTokens: [], prompt: [] })
-    const drawing = drawingFor({ ...sampling, seedDrawn: false }, { hasGrammar: false, seed })
+    const drawing = drawingFor({ ...sampling, seedDrawn: false }, { hasGrammar: false, seed, lawsPay: false })
     return (logits, position) => {
       const one = this.#pickedFrom(logits, drawing, position)
-      // Padding beyond the target's vocabulary is nobody's token.
-      if (one.token >= vocabularySize) return null
       const chosenOf = (row: Float32Array) => sampler.sample({ logits: row.slice(), position }).token
       return { ...one, takenBy: (row) => (chosenOf(row) === one.token ? 1 : 0) }
     }
@@ -196,7 +189,7 @@ export class DraftReplay {
 
   #pickedFrom(logits: Float32Array, drawing: Drawing | null, position: number): Omit<Proposed, 'takenBy'> {
     if (drawing === null) {
-      const best = mostLikely(logits)
+      const best = this.#draftLaws.likeliest(logits)
       return { token: best.token, drafted: draftTokenOf(best) }
     }
     const law = this.#draftLaws.read(logits, drawing, position)
@@ -205,8 +198,7 @@ export class DraftReplay {
   }
 }
 
-/** null: what the draft proposes is no token of the target. */
-type Pick = (logits: Float32Array, position: number) => Proposed | null
+type Pick = (logits: Float32Array, position: number) => Proposed
 
 function exampleOf(
   { drafted }: Proposed,

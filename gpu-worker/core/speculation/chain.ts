@@ -16,6 +16,7 @@ export function chainIn(tree: TokenTree, nodes: number): TokenTree {
   for (let i = 0; i < Math.min(nodes, tree.tokens.length); i++)
     if (tree.parents[i] === (path.at(-1) ?? root)) path.push(i)
   return {
+    ...tree,
     tokens: path.map((node) => tree.tokens[node] ?? 0),
     parents: path.map((_, i) => i - 1),
     laws: tree.laws === null ? null : path.flatMap((node) => tree.laws?.[node] ?? []),

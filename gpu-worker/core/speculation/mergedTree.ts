@@ -43,10 +43,12 @@ export function depthFirst(tree: TokenTree): { readonly tree: TokenTree; readonl
   return { tree: reordered(tree, order), order }
 }
 
-function reordered({ tokens, parents, laws }: TokenTree, order: readonly number[]): TokenTree {
+function reordered(tree: TokenTree, order: readonly number[]): TokenTree {
+  const { tokens, parents, laws } = tree
   const places = new Map(order.map((node, place) => [node, place]))
   const pick = <T>(list: readonly T[]): T[] => order.flatMap((node) => list.slice(node, node + 1))
   return {
+    ...tree,
     tokens: pick(tokens),
     parents: pick(parents).map((parent) => places.get(parent) ?? root),
     laws: laws === null ? null : pick(laws),

@@ -17,6 +17,8 @@ export interface TokenTree {
    * where tokens were proposed without a draw (n-grams, top-k): then only verifiers that need no law may judge them.
    */
   readonly laws: readonly Law[] | null
+  /** Whoever proposed them knew the noise that the target chooses by (`sameNoise.ts`): they coincide with its choice more often than by their mass. */
+  readonly knowsNoise?: boolean
 }
 
 export const emptyTree: TokenTree = { tokens: [], parents: [], laws: null }
@@ -31,8 +33,10 @@ export function isChain(tree: TokenTree): boolean {
 }
 
 /** The first `nodes` nodes: a tree too, because parents stand before their children. */
-export function beginningOf({ tokens, parents, laws }: TokenTree, nodes: number): TokenTree {
+export function beginningOf(tree: TokenTree, nodes: number): TokenTree {
+  const { tokens, parents, laws } = tree
   return {
+    ...tree,
     tokens: tokens.slice(0, nodes),
     parents: parents.slice(0, nodes),
     laws: laws === null ? null : laws.slice(0, nodes),
@@ -52,7 +56,7 @@ export function depthsOf(tree: TokenTree): number[] {
 }
 
 /** How many nodes are no deeper than this. */
-export function nodesWithin(tree: TokenTree, depthMax: number): number {
+export function nodesToDepth(tree: TokenTree, depthMax: number): number {
   if (tree.tokens.length <= depthMax) return tree.tokens.length
   return depthsOf(tree).filter((depth) => depth <= depthMax).length
 }
