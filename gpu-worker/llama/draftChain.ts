@@ -6,11 +6,11 @@ import type { Chance } from '../core/speculation/chance.ts'
 import { bestOf, type Law } from '../core/speculation/law.ts'
 import type { Proposal, ProposalRequest } from '../core/speculation/proposer.ts'
 import { type DraftState, type DraftToken, startOfDraft, type StopRule } from '../core/speculation/stopping/stopRule.ts'
-import { chainOf } from '../core/speculation/tokenTree.ts'
+import { chainOf, type TokenTree } from '../core/speculation/tokenTree.ts'
 import type { NativeSpan } from './batch.ts'
 import type { DraftPlace } from './draftCells.ts'
 import type { DraftLaws } from './draftLaws.ts'
-import { believedTokenOf, draftTokenOf, drawnTokenOf, mostLikely } from './mostLikely.ts'
+import { believedTokenOf, draftTokenOf, drawnTokenOf } from './mostLikely.ts'
 
 export type Drafted = Pick<Proposal, 'tree' | 'confidence'>
 
@@ -29,11 +29,12 @@ export interface DraftingOptions {
   readonly request: ProposalRequest
   readonly laws: DraftLaws
   readonly rule: StopRule
-  readonly meanings: {
-    /** Of the target: a draft's own padding behind it is nobody's token. */
-    readonly vocabularySize: number
-    isEndOfGeneration(token: number): boolean
-  }
+  readonly meanings: { isEndOfGeneration(token: number): boolean }
+}
+
+/** Says of a tree how its tokens were picked, as far as its laws do not. */
+export function marked(tree: TokenTree, { drawing }: ProposalRequest): TokenTree {
+  return drawing?.kind === 'same-noise' ? { ...tree, knowsNoise: true } : tree
 }
 
 export class ChainDrafting implements Drafting {
@@ -65,9 +66,7 @@ export class ChainDrafting implements Drafting {
     if (row === undefined) return
     const { rule, request, meanings } = this.#o
     const { token, drafted } = this.#pick(row)
-    const isNobodys = token >= meanings.vocabularySize
-    this.#isOver = isNobodys || meanings.isEndOfGeneration(token)
-    if (isNobodys) return
+    this.#isOver = meanings.isEndOfGeneration(token)
     this.#tokens.push(token)
     this.#confidence.push(rule.chance(this.#state, drafted))
     this.#state = rule.next(this.#state, drafted)
@@ -76,13 +75,14 @@ export class ChainDrafting implements Drafting {
   }
 
   finish(): Drafted {
-    return { tree: chainOf(this.#tokens, this.#draws?.laws ?? null), confidence: this.#confidence }
+    const tree = chainOf(this.#tokens, this.#draws?.laws ?? null)
+    return { tree: marked(tree, this.#o.request), confidence: this.#confidence }
   }
 
   #pick(row: Float32Array): { readonly token: number; readonly drafted: DraftToken } {
     const { request, laws } = this.#o
     if (request.drawing === undefined) {
-      const best = mostLikely(row)
+      const best = laws.likeliest(row)
       return { token: best.token, drafted: draftTokenOf(best) }
     }
     const law = laws.read(row, request.drawing, request.tokens.length + this.#tokens.length)

@@ -8,6 +8,7 @@ import type { Law } from '../core/speculation/law.ts'
 import { LawReader, type Processing } from '../core/speculation/processedLaw.ts'
 import type { Drawing, ProposalRequest } from '../core/speculation/proposer.ts'
 import { believedUnder } from '../core/speculation/sameNoise.ts'
+import { LikeliestReader, type MostLikely } from './mostLikely.ts'
 
 /** Beyond the head of a law is little to be accepted, and every judge walks through it. */
 const tokensMax = 64
@@ -18,12 +19,19 @@ const unprocessed: Processing = { temperature: 1, topK: 0, minP: 0, topP: 1 }
 
 export class DraftLaws {
   readonly #reader: LawReader
+  readonly #likeliest: LikeliestReader
   readonly #size: number
 
   /** `size`: tokens that draft and target share; what stands behind them in a row of logits is nobody's token. */
   constructor(size: number) {
     this.#size = size
     this.#reader = new LawReader(size)
+    this.#likeliest = new LikeliestReader(size)
+  }
+
+  /** The likeliest token, where one alone is wanted. */
+  likeliest(logits: Float32Array): MostLikely {
+    return this.#likeliest.read(logits.subarray(0, this.#size))
   }
 
   /** What the token at this position is picked from. */

@@ -171,10 +171,7 @@ class DraftProposer implements Proposer {
       request,
       laws: this.#laws,
       rule: this.#rule,
-      meanings: {
-        vocabularySize: this.#target.info.vocabularySize,
-        isEndOfGeneration: (token: number) => this.#vocabulary.isEndOfGeneration(token),
-      },
+      meanings: this.#vocabulary,
     }
     return this.#isTree(request)
       ? new TreeDrafting({ ...options, forks: this.#forks, pathsMax })

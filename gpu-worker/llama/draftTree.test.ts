@@ -1,6 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { samplingDefaults } from '#contracts/sampling.ts'
 import { mulberry32 } from '#test/simulate/random.ts'
+import { createSampler } from '../core/sampling/sampler.ts'
 import type { ProposalRequest } from '../core/speculation/proposer.ts'
 import { confidenceRule } from '../core/speculation/stopping/stopRule.ts'
 import { depthsOf, pathOf } from '../core/speculation/tokenTree.ts'
@@ -69,7 +71,7 @@ function draft(request: Partial<ProposalRequest>, spares: number) {
     request: wanted,
     laws: new DraftLaws(vocabularySize),
     rule: confidenceRule(),
-    meanings: { vocabularySize, isEndOfGeneration: (token: number) => token === 0 },
+    meanings: { isEndOfGeneration: (token: number) => token === 0 },
   }
   const isTree = wanted.depthMax < wanted.tokensMax
   const drafting: Drafting = isTree
@@ -108,6 +110,7 @@ describe('a tree of a draft model', () => {
           expect(context.cells.get(0)).toEqual(place.tokens)
           expect(place.tokens.slice(0, tokens.length)).toEqual(tokens)
           expect(tree.laws === null).toBe(picked !== drawing)
+          expect(tree.knowsNoise === true).toBe(picked === sameNoise)
         },
       ),
       { numRuns: 200 },
@@ -140,6 +143,17 @@ describe('a chain of a draft model', () => {
     expect(tree.laws).toHaveLength(tree.tokens.length)
     expect(confidence).toHaveLength(tree.tokens.length)
     expect(draft({ tokensMax: 4, depthMax: 4 }, 0).tree.laws).toBeNull()
+  })
+
+  test('is what the request would choose where the target says the same', () => {
+    const { tree, tokens } = draft({ tokensMax: 4, depthMax: 4, drawing: sameNoise }, 0)
+    const sampling = { ...samplingDefaults, ...processing, seed: sameNoise.seed }
+    const sampler = createSampler({ sampling, vocabularySize, endTokens: [], prompt: [] })
+    const text = [...tokens]
+    for (const token of tree.tokens) {
+      expect(token).toBe(sampler.sample({ logits: rowAfter(text), position: text.length }).token)
+      text.push(token)
+    }
   })
 
   test('the same worker draws the same, other requests draw otherwise', () => {

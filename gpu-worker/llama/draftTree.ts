@@ -10,7 +10,7 @@ import { growByThreshold } from '../core/speculation/builders/dySpec.ts'
 import type { Build, Growth, LawsWanted } from '../core/speculation/builders/grow.ts'
 import { depthsOf, emptyTree, root, type TokenTree } from '../core/speculation/tokenTree.ts'
 import type { NativeSpan } from './batch.ts'
-import type { Drafted, Drafting, DraftingOptions } from './draftChain.ts'
+import { type Drafted, type Drafting, type DraftingOptions, marked } from './draftChain.ts'
 
 /** Sequence ids that paths beside the first may use. */
 export interface Forks {
@@ -77,7 +77,9 @@ export class TreeDrafting implements Drafting {
 
   finish(): Drafted {
     this.#forks.giveBack(this.#borrowed)
-    return this.#step.done === true ? this.#step.value : { tree: emptyTree, confidence: [] }
+    if (this.#step.done !== true) return { tree: emptyTree, confidence: [] }
+    const { tree, confidence } = this.#step.value
+    return { tree: marked(tree, this.#o.request), confidence }
   }
 
   /** Paths that end above this layer give their ids to those that fork in it. */

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
-import { mostLikely } from './mostLikely.ts'
+import { mulberry32 } from '#test/simulate/random.ts'
+import { LikeliestReader } from './mostLikely.ts'
+
+const mostLikely = (logits: Float32Array) => new LikeliestReader(logits.length).read(logits)
 
 test('the best token, and what the softmax gives it', () => {
   const { token, probability } = mostLikely(Float32Array.of(0, Math.log(3), -100))
@@ -16,5 +19,22 @@ test('how far ahead it is, and how undecided the row', () => {
 })
 
 test('a row without numbers is a fault', () => {
-  expect(() => mostLikely(new Float32Array(4).fill(Number.NaN))).toThrow(/no numbers/)
+  expect(() => mostLikely(new Float32Array(4).fill(Number.NaN))).toThrow(/not numbers/)
+})
+
+test('of a large vocabulary it is nearly right, whether the row is peaked or flat', () => {
+  const size = 16_384
+  for (const spread of [4, 12, 24]) {
+    const random = mulberry32(spread)
+    const logits = Float32Array.from({ length: size }, () => spread * (random() + random() + random() - 1.5))
+    const best = Math.max(...logits)
+    const masses = Float64Array.from(logits, (logit) => Math.exp(logit - best))
+    const total = masses.reduce((sum, mass) => sum + mass, 0)
+    const entropy = masses.reduce((sum, mass) => sum - (mass / total) * Math.log(mass / total), 0)
+    const read = mostLikely(logits)
+    expect(logits[read.token]).toBe(best)
+    expect(read.probability * total).toBeGreaterThan(0.95)
+    expect(read.probability * total).toBeLessThan(1.05)
+    expect(Math.abs(read.entropy - entropy)).toBeLessThan(0.1)
+  }
 })

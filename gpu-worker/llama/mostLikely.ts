@@ -1,6 +1,8 @@
-/** The most likely token of a row of logits, and what the row's law is like. A row that holds no number is a fault of the model. Pure. */
+/** The most likely token of a row of logits, and what the row's law is like, nearly. A row that holds no number is a fault of the model. */
 import { Failure } from '#contracts/failure.ts'
 import { decay64, decayScale } from '../core/sampling/exponential.ts'
+import { blockTokens } from '../core/sampling/noise.ts'
+import { Row } from '../core/sampling/row.ts'
 import { type Law, probabilityOf } from '../core/speculation/law.ts'
 import type { DraftToken } from '../core/speculation/stopping/stopRule.ts'
 
@@ -13,39 +15,56 @@ export interface MostLikely {
   readonly entropy: number
 }
 
-/** What is less likely than the best by this much (as a logarithm) adds nothing that matters. */
-const depth = 16
+/** Blocks of tokens that come this near to the best are summed up token by token … */
+const nearNats = 6
+/** … of the others one in so many stands for all of them: what a stop rule or a controller is told need not be right to the last digit. */
+const sampleEvery = 8
 
-export function mostLikely(logits: Float32Array): MostLikely {
-  let token = -1
-  let most = Number.NEGATIVE_INFINITY
-  let second = Number.NEGATIVE_INFINITY
-  for (let i = 0; i < logits.length; i++) {
-    const value = logits[i] ?? 0
-    if (value <= second || Number.isNaN(value)) continue
-    if (value <= most) {
-      second = value
-      continue
+/** Reads rows of one vocabulary, one at a time: scratch memory is reused. */
+export class LikeliestReader {
+  readonly #row: Row
+
+  constructor(vocabularySize: number) {
+    this.#row = new Row(vocabularySize)
+  }
+
+  read(logits: Float32Array): MostLikely {
+    const row = this.#row
+    row.read(logits, nearNats)
+    if (row.best < 0) throw new Failure('engine-fault', 'a row of the draft model holds no possible token')
+    const near = { mass: 0, surprise: 0, second: 0 }
+    const far = { mass: 0, surprise: 0, second: 0 }
+    let farBlocks = 0
+    for (let block = 0; block < row.blocks; block++) {
+      const isNear = (row.blockTop[block] ?? 0) > row.exactAbove
+      if (!isNear && farBlocks++ % sampleEvery !== 0) continue
+      this.#add(block, isNear ? near : far)
     }
-    second = most
-    most = value
-    token = i
+    const sampled = Math.ceil(farBlocks / sampleEvery)
+    const scale = sampled === 0 ? 0 : farBlocks / sampled
+    const mass = near.mass + scale * far.mass
+    const surprise = near.surprise + scale * far.surprise
+    const second = Math.max(near.second, far.second)
+    return {
+      token: row.best,
+      probability: 1 / mass,
+      margin: (1 - second) / mass,
+      entropy: Math.log(mass) + surprise / mass,
+    }
   }
-  if (token < 0) throw new Failure('engine-fault', 'a row of the draft model holds no numbers')
-  let sum = 0
-  let surprise = 0
-  for (let i = 0; i < logits.length; i++) {
-    const below = most - (logits[i] ?? 0)
-    if (!(below < depth)) continue
-    const mass = below === 0 ? 1 : decay64(below * decayScale)
-    sum += mass
-    surprise += mass * below
-  }
-  return {
-    token,
-    probability: 1 / sum,
-    margin: (1 - Math.exp(second - most)) / sum,
-    entropy: Math.log(sum) + surprise / sum,
+
+  /** Masses relative to the best token's. */
+  #add(block: number, sums: { mass: number; surprise: number; second: number }): void {
+    const { logits, logitMax, best } = this.#row
+    const end = Math.min((block + 1) * blockTokens, logits.length)
+    for (let token = block * blockTokens; token < end; token++) {
+      const below = logitMax - (logits[token] ?? 0)
+      const mass = below === 0 ? 1 : decay64(below * decayScale)
+      if (mass === 0) continue
+      sums.mass += mass
+      sums.surprise += mass * below
+      if (mass > sums.second && token !== best) sums.second = mass
+    }
   }
 }
 

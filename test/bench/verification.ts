@@ -22,7 +22,6 @@ import { recursiveRejection } from '../../gpu-worker/core/speculation/verifiers/
 import { rejection } from '../../gpu-worker/core/speculation/verifiers/rejection.ts'
 import { createSampler } from '../../gpu-worker/core/sampling/sampler.ts'
 import { DraftLaws } from '../../gpu-worker/llama/draftLaws.ts'
-import { mostLikely } from '../../gpu-worker/llama/mostLikely.ts'
 import { mulberry32 } from '../simulate/random.ts'
 import { readOptions } from './harness/options.ts'
 import { figure, Report } from './harness/report.ts'
@@ -211,7 +210,7 @@ function rowCosts(processing: Processing) {
     law: eachRow((at) => reader.read(targetRow(at), processing)),
     drawn: eachRow((at) => chance.draw(laws.read(draftRow(at), { kind: 'own-chance', processing }, at))),
     raced: eachRow((at) => bestOf(laws.read(draftRow(at), { kind: 'same-noise', processing, seed: 7 }, at))),
-    likeliest: eachRow((at) => mostLikely(draftRow(at))),
+    likeliest: eachRow((at) => laws.likeliest(draftRow(at))),
   }
   return costs
 }
