@@ -5,7 +5,8 @@ import { limits } from '#contracts/limits.ts'
 import { markdownTable, page } from './markdown.ts'
 
 export function limitsPage(root: string): string {
-  const reasons = reasonsIn(readFileSync(join(root, 'contracts', 'limits.ts'), 'utf8'))
+  const sources = ['limits.ts', 'routeLimits.ts'].map((file) => readFileSync(join(root, 'contracts', file), 'utf8'))
+  const reasons = new Map(sources.flatMap((source) => [...reasonsIn(source)]))
   const sections = Object.entries(limits).flatMap(([section, bounds]) => [
     `## ${section}`,
     markdownTable(

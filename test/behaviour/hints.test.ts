@@ -29,7 +29,7 @@ describe.skipIf(model.kind === 'missing')('an answer with another one as its hin
   const answersTo = async (requests: readonly Partial<Dispatch>[]) => {
     const speculation = { method: 'ngram', controller: 'fixed', draftTokensMax: 8 } as const
     await using stand = new EngineStand(runner, { proposers: [new NgramProposer()], speculation })
-    return stand.ask(requests)
+    return await stand.ask(requests)
   }
 
   test.each([0, 0.8])(
