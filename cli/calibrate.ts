@@ -1,10 +1,11 @@
 /**
  * `paceline calibrate <what>`: makes, once for a model, what helps to serve it. `trigram` builds the tri-gram table, `acceptance` learns what
- * a target takes of its draft's tokens, `gate` which expert a prompt is for,
+ * a target takes of its draft's tokens, `cascade` over which score a small model's answers are kept, `gate` which expert a prompt is for,
  * `risk` how likely an answer is wrong.
  */
 import { Failure } from '#contracts/failure.ts'
 import { calibrateAcceptance } from './calibrate/acceptance.ts'
+import { calibrateCascade } from './calibrate/cascade.ts'
 import { calibrateGate } from './calibrate/gate.ts'
 import { calibrateRisk } from './calibrate/risk.ts'
 import { calibrateTrigram } from './calibrate/trigram.ts'
@@ -12,6 +13,7 @@ import type { Verb } from './context.ts'
 
 const kinds: Readonly<Record<string, Verb>> = {
   acceptance: calibrateAcceptance,
+  cascade: calibrateCascade,
   gate: calibrateGate,
   risk: calibrateRisk,
   trigram: calibrateTrigram,

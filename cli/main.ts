@@ -29,8 +29,12 @@ const verbs: Readonly<Record<string, { help: string; load(): Promise<Verb> }>> =
     load: async () => (await import('./images.ts')).images,
   },
   calibrate: {
-    help: 'make what helps to serve a model: calibrate acceptance, gate, trigram',
+    help: 'make what helps to serve a model: calibrate acceptance, gate, risk, trigram',
     load: async () => (await import('./calibrate.ts')).calibrate,
+  },
+  traffic: {
+    help: 'what routers keep to calibrate with: traffic [purge]',
+    load: async () => (await import('./traffic.ts')).traffic,
   },
   bench: { help: 'measure: bench <name> [flags]', load: async () => (await import('./bench.ts')).bench },
   soak: { help: 'run long: soak <name> [flags]', load: async () => (await import('./bench.ts')).soak },

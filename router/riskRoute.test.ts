@@ -260,7 +260,8 @@ test('in shadow the other deployment answers, and what would have been done is c
 test('explain says who is asked first, or that nothing is calibrated', async () => {
   const explained = async (model: string) =>
     (await stage.post('/v1/route:explain', { model })).json() as Promise<Record<string, unknown>>
-  expect(await explained(await route())).toMatchObject({ strategy: 'risk', deployment: 'smol' })
+  expect(await explained(await route())).toMatchObject({ strategy: 'risk', deployment: 'smol', cause: 'unjudged' })
+  expect(await explained(await route({ shadow: true }))).toMatchObject({ deployment: 'large', cause: 'shadow' })
   const none = await route({ calibration: { kind: 'none', reason: 'no-calibration' } })
   expect(await explained(none)).toMatchObject({ deployment: 'large', cause: 'uncalibrated' })
 })

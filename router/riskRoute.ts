@@ -17,7 +17,7 @@ import type { Clock } from '#runtime/clock.ts'
 import { repromptOf } from './core/reprompt.ts'
 import { decideRisk, type RiskCause, type RiskDecision } from './core/riskDecision.ts'
 import { type RiskScorer, riskScore, scorerOf } from './core/riskScore.ts'
-import { stagedDecision, type StepRecord } from './core/route.ts'
+import { stagedDecision, type StepCause, type StepRecord } from './core/route.ts'
 import type { Deployments } from './deployments.ts'
 import type { RouterMetrics } from './metrics.ts'
 import type { Choice } from './openai/format.ts'
@@ -45,10 +45,15 @@ export interface RiskOptions {
 /** One answer of the first deployment. */
 interface Answered {
   readonly understood: Understood
+  /** What the client asked, in a second try too: that is what the answer is one of. */
   readonly work: Work
   readonly choice: Choice
   readonly usage: UsageTotals
   readonly tookMs: number
+}
+
+interface Unanswered {
+  readonly cause: RiskCause
 }
 
 interface Scored {
@@ -75,45 +80,57 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
 
   explain(route: RiskRecord): Decided {
     const { policy } = route
-    const isAsked = !policy.shadow && this.#scorer(policy) !== null
-    const deployment = isAsked ? policy.deployment : policy.escalateTo
-    return this.#decided(route, { deployment, steps: [], fallback: isAsked ? 'sure' : 'uncalibrated' })
+    if (this.#scorer(policy) === null) return this.#planned(route, policy.escalateTo, 'uncalibrated')
+    return policy.shadow
+      ? this.#planned(route, policy.escalateTo, 'shadow')
+      : this.#planned(route, policy.deployment, 'unjudged')
+  }
+
+  #planned(route: RiskRecord, deployment: DeploymentName, fallback: StepCause): Decided {
+    return this.#decided(route, { deployment, steps: [], fallback })
   }
 
   async #run(route: RiskRecord, request: StagedRequest): Promise<void> {
     const { policy } = route
     const scorer = this.#scorer(policy)
-    const isKept = this.#isKept(policy)
-    const course = new Course(route, request, isKept)
-    if (policy.shadow || scorer === null) {
-      if (policy.shadow || isKept) this.#lookAside(course, scorer).catch((error: unknown) => request.threw(error))
-      return this.#escalate(course, scorer === null ? 'uncalibrated' : 'shadow')
+    const course = new Course(route, request, this.#isKept(policy))
+    if (scorer !== null && !policy.shadow) return this.#follow(course, scorer)
+    if (policy.shadow || course.isKept) this.#lookAside(course, scorer).catch((error: unknown) => request.threw(error))
+    this.#escalate(course, scorer === null ? 'uncalibrated' : 'shadow')
+  }
+
+  /** At most two tries; each ends with the answer given, the other deployment asked, or the next try. */
+  async #follow(course: Course, scorer: RiskScorer): Promise<void> {
+    let reprompt: Work | null = null
+    for (const isSecond of [false, true]) {
+      const answered: Answered | Unanswered = await this.#ask(course, reprompt)
+      if (course.hasLeft) return
+      if ('cause' in answered) return this.#escalate(course, answered.cause)
+      const scored = await this.#score(course, answered, scorer)
+      if (course.hasLeft) return
+      const decision = this.#decide(course, answered, scored, isSecond)
+      if (decision.kind === 'answer') return this.#give(course, answered)
+      const { work, choice } = answered
+      reprompt =
+        decision.kind === 'reprompt' ? repromptOf(work, choice.text, course.policy, scored.assessed.votes) : null
+      if (reprompt === null) return this.#escalate(course, null)
     }
-    const first = await this.#ask(course, null)
-    if ('cause' in first) return this.#escalate(course, first.cause)
-    const scored = await this.#score(course, first, scorer)
-    const decision = this.#decide(course, first, scored, { isCalibrated: true, isSecond: false })
-    if (decision.kind === 'answer') return this.#give(course, first)
-    const reprompt =
-      decision.kind === 'reprompt' ? repromptOf(first.work, first.choice.text, policy, scored.assessed.votes) : null
-    if (reprompt === null) return this.#escalate(course, null)
-    const second = await this.#ask(course, reprompt)
-    if ('cause' in second) return this.#escalate(course, second.cause)
-    const again = await this.#score(course, second, scorer)
-    const last = this.#decide(course, second, again, { isCalibrated: true, isSecond: true })
-    return last.kind === 'answer' ? this.#give(course, second) : this.#escalate(course, null)
   }
 
   /** What the first deployment would have said, for the figures and the traffic log. Nobody waits for it. */
   async #lookAside(course: Course, scorer: RiskScorer | null): Promise<void> {
-    const first = await this.#ask(course, null)
-    if ('cause' in first) return
-    const scored = await this.#score(course, first, scorer)
-    const decision = { isCalibrated: scorer !== null, isSecond: false, risk: scored.risk }
-    this.#count(course, decideRisk(decision, course.policy), scored)
+    const answered = await this.#ask(course, null)
+    if ('cause' in answered) return
+    const scored = await this.#score(course, answered, scorer)
+    if (course.hasLeft) return
+    const facts = { isCalibrated: scorer !== null, isSecond: false, risk: scored.risk }
+    const decision = decideRisk(facts, course.policy)
+    // Without a calibration the request itself has been counted as escalated.
+    if (scorer !== null) this.#count(course, decision)
+    this.#note(course, decision, scored)
   }
 
-  async #ask(course: Course, reprompt: Work | null): Promise<Answered | { readonly cause: RiskCause }> {
+  async #ask(course: Course, reprompt: Work | null): Promise<Answered | Unanswered> {
     const { policy, request } = course
     const model = this.#options.deployments.record(policy.deployment)
     if (model === undefined) return { cause: 'failed' }
@@ -122,17 +139,16 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     const { works, choices, sampling } = understood.parsed
     const [work] = works
     if (work === undefined || works.length > 1 || choices > 1 || work.kind === 'embedding') return { cause: 'several' }
-    const asked = reprompt ?? work
     // Alternatives are the client's wish, the tokens' own chances are ours.
     const answer = await request.inner.ask({
       model,
-      works: [asked],
+      works: [reprompt ?? work],
       sampling: { ...sampling, logprobs: sampling.logprobs ?? 0 },
     })
     const choice = answer.kind === 'completed' ? answer.choices[0] : undefined
     if (answer.kind !== 'completed' || choice === undefined) return { cause: 'failed' }
     course.said = choice.text
-    return { understood, work: asked, choice, usage: answer.usage, tookMs: answer.tookMs }
+    return { understood, work, choice, usage: answer.usage, tookMs: answer.tookMs }
   }
 
   async #score(course: Course, answered: Answered, scorer: RiskScorer | null): Promise<Scored> {
@@ -156,27 +172,18 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     return { assessed, risk, judgeMs: clock.now() - startedAt }
   }
 
-  #decide(
-    course: Course,
-    answered: Answered,
-    scored: Scored,
-    how: { readonly isCalibrated: boolean; readonly isSecond: boolean },
-  ): RiskDecision {
+  #decide(course: Course, answered: Answered, scored: Scored, isSecond: boolean): RiskDecision {
     const { policy } = course
-    const decision = decideRisk({ ...how, risk: scored.risk }, policy)
-    if (how.isSecond)
-      this.#options.metrics.riskDecisions.inc({
-        route: course.route.route,
-        action: decision.kind,
-        cause: decision.cause,
-      })
-    else this.#count(course, decision, scored)
+    const decision = decideRisk({ risk: scored.risk, isCalibrated: true, isSecond }, policy)
+    this.#count(course, decision)
+    // Votes and scores are told of first answers; a second one is another law.
+    if (!isSecond) this.#note(course, decision, scored)
     course.steps.push({
       deployment: policy.deployment,
       action: decision.kind === 'answer' ? 'keep' : decision.kind,
       cause: decision.cause,
       score: scored.risk,
-      threshold: how.isSecond ? policy.escalateFrom : policy.answerBelow,
+      threshold: isSecond ? policy.escalateFrom : policy.answerBelow,
       isGuaranteed: false,
       answerMs: answered.tookMs,
       judgeMs: scored.judgeMs,
@@ -184,11 +191,15 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     return decision
   }
 
-  #count({ route, policy, request, isKept }: Course, { kind, cause }: RiskDecision, scored: Scored): void {
+  #count({ route }: Course, { kind, cause }: RiskDecision): void {
+    this.#options.metrics.riskDecisions.inc({ route: route.route, action: kind, cause })
+  }
+
+  /** What was found out, for figures and, where it is kept, for the next calibration. */
+  #note({ route, policy, request, isKept }: Course, { cause }: RiskDecision, scored: Scored): void {
     const { metrics, traffic } = this.#options
     const { votes, embedding, texts } = scored.assessed
     const name = route.route
-    metrics.riskDecisions.inc({ route: name, action: kind, cause })
     if (scored.risk !== null) metrics.riskScores.observe({ route: name }, scored.risk)
     for (const [i, { name: source }] of policy.sources.entries()) {
       const vote = votes.votes[i] ?? null
@@ -241,10 +252,9 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
   /** `cause`: why nobody decided about an answer; null: somebody did, and it is said. */
   #escalate(course: Course, cause: RiskCause | null): void {
     const { request, policy, route, said } = course
-    if (request.inner.isCancelled) return
     if (cause !== null) {
       course.steps.push(unaskedStep(policy.deployment, cause))
-      if (cause !== 'shadow') this.#options.metrics.riskDecisions.inc({ route: route.route, action: 'escalate', cause })
+      if (cause !== 'shadow') this.#count(course, { kind: 'escalate', cause })
     }
     const decided = this.#decidedIn(course, policy.escalateTo)
     if (decided.record === null) return request.fail(decided, noDeployment(route.name))
@@ -260,7 +270,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
   }
 
   #decidedIn({ route, request, steps }: Course, deployment: DeploymentName): Decided {
-    const decided = this.#decided(route, { deployment, steps, fallback: 'sure' })
+    const decided = this.#decided(route, { deployment, steps, fallback: 'unjudged' })
     const tookMs = this.#options.clock.now() - request.arrivedAt
     this.#options.routing.record(request.named, { ...decided, tookMs })
     return { ...decided, tookMs }
@@ -308,6 +318,10 @@ class Course {
     this.policy = route.policy
     this.request = request
     this.isKept = isKept
+  }
+
+  get hasLeft(): boolean {
+    return this.request.inner.isCancelled
   }
 }
 

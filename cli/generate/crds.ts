@@ -98,8 +98,7 @@ export const resourceKinds: readonly ResourceKind[] = [
     singular: 'modelroute',
     plural: 'modelroutes',
     shortNames: ['mroute', 'mroutes'],
-    description:
-      'A model name for clients that stands for a policy over pairs. risk is checked, and without effect in this version.',
+    description: 'A model name for clients that stands for a policy over pairs.',
     scale: false,
     columns: [
       { name: 'Model', type: 'string', jsonPath: '.spec.name', description: 'The name that clients use.' },

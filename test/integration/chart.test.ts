@@ -157,6 +157,22 @@ function podsOf(object: Manifest): { name: string; spec: unknown; labels: unknow
   return [{ name, spec: at(template, 'spec'), labels: at(template, 'metadata', 'labels') }]
 }
 
+test.skipIf(reason !== null)(
+  'the router keeps traffic only where it is told to, in a folder that goes with the pod',
+  () => {
+    const routerOf = (values: object) => render(values).object('Deployment', 'paceline-router')
+    const folderOf = (router: Manifest | undefined) =>
+      RouterConfig.parse(settingOf(router, 'PACELINE_ROUTER')).trafficFolder
+    const silent = routerOf({})
+    expect(folderOf(silent)).toBeUndefined()
+    expect(at(silent, 'spec', 'template', 'spec', 'volumes')).toBeUndefined()
+    const keeping = routerOf({ router: { trafficLog: { enabled: true } } })
+    const pod = at(keeping, 'spec', 'template', 'spec')
+    expect(at(pod, 'containers', 0, 'volumeMounts')).toEqual([{ name: 'traffic', mountPath: folderOf(keeping) }])
+    expect(at(pod, 'volumes')).toEqual([{ name: 'traffic', emptyDir: { sizeLimit: '320Mi' } }])
+  },
+)
+
 function settingOf(deployment: unknown, variable: string): unknown {
   const entry = listAt(deployment, 'spec', 'template', 'spec', 'containers', 0, 'env').find(
     (each) => at(each, 'name') === variable,
