@@ -248,3 +248,7 @@ export const RouteLabel = z.object({
   correct: z.boolean(),
 })
 export type RouteLabel = z.infer<typeof RouteLabel>
+
+/** router → every router: a label of an answer that it does not remember; whoever gave it does. */
+export const PassedLabel = z.object({ request: RequestId, tenant: TenantId, correct: z.boolean() })
+export type PassedLabel = z.infer<typeof PassedLabel>

@@ -57,8 +57,15 @@ export const permissions: Readonly<Record<Role, RolePermissions>> = {
       `${root}.worker.*.gate`,
       `${root}.router-report.*`,
       `${root}.route-label.*`,
+      `${root}.passed-label`,
     ],
-    subscribe: [inbox('router'), `${root}.router.*.stream`, `${root}.router.*.gated`, `${root}.report.>`],
+    subscribe: [
+      inbox('router'),
+      `${root}.router.*.stream`,
+      `${root}.router.*.gated`,
+      `${root}.passed-label`,
+      `${root}.report.>`,
+    ],
   },
   worker: {
     publish: [

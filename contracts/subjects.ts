@@ -35,6 +35,8 @@ export const subjects = {
   /** router → operator: a client's word on an answer that a cascade kept (`RouteLabel`). */
   routeLabel: (route: RouteName) => `${root}.route-label.${route}`,
   allRouteLabels: `${root}.route-label.*`,
+  /** router → every router: a client's word on an answer of somebody else (`PassedLabel`). */
+  passedLabel: `${root}.passed-label`,
   /** fetch → operator: how far a model's download is (`FetchReport`). */
   fetchReport: (sha256: string) => `${root}.fetch.${sha256.slice(0, 16)}`,
   allFetchReports: `${root}.fetch.*`,

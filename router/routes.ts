@@ -18,6 +18,7 @@ import {
   serve,
 } from './endpoints.ts'
 import { explain } from './explain.ts'
+import { feedback } from './feedback.ts'
 import { Exchange, type ExchangeContext, headerOf } from './exchange.ts'
 import { modelBody, modelList, routeBody } from './openai/models.ts'
 import type { Router } from './router.ts'
@@ -29,6 +30,7 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map([
 ])
 /** Express would take what follows the colon for the name of a parameter. */
 const explainPath = '/v1/route\\:explain'
+const feedbackPath = '/v1/feedback'
 const pages = ['/v1/models', '/v1/models/*id', '/health', '/healthz', '/livez', '/readyz', '/version', '/metrics']
 
 type Open = (endpoint: string, request: IncomingMessage, response: ServerResponse) => Exchange
@@ -61,9 +63,10 @@ function createApp(options: EndpointOptions, context: ExchangeContext, open: Ope
   for (const [path, endpoint] of endpoints)
     app.post(path, (request, response) => serve(options, endpoint, request, open(endpoint.name, request, response)))
   app.post(explainPath, (request, response) => explain(options, request, open('route:explain', request, response)))
+  app.post(feedbackPath, (request, response) => feedback(options, request, open('feedback', request, response)))
   addModelPages(app, options.router, open)
   addProcessPages(app, context, open)
-  app.all([...endpoints.keys(), explainPath], (request, response) =>
+  app.all([...endpoints.keys(), explainPath, feedbackPath], (request, response) =>
     wrongMethod(open('other', request, response), 'POST'),
   )
   app.all(pages, (request, response) => wrongMethod(open('other', request, response), 'GET'))

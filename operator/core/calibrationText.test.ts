@@ -67,7 +67,7 @@ describe('a calibration', () => {
       'line 8: prior.answerFirst.a: Too small: expected number to be >0',
     ])
     expect(problemsOf(readCascadeCalibration(text({ treshold: 1 })))).toEqual([
-      'line 46: treshold: no such field; check the spelling',
+      'line 43: treshold: no such field; check the spelling',
     ])
     expect(problemsOf(readCascadeCalibration(text({ version: 2 })))).toHaveLength(1)
   })

@@ -1,0 +1,72 @@
+/** Model files opened in this process as the step and the judge of a cascade: for calibrating without a running instance. */
+import { limits } from '#contracts/limits.ts'
+import type { TokenLogprob } from '#contracts/messages.ts'
+import { NextTokens } from '../../gpu-worker/calibration/nextTokens.ts'
+import { writeTexts } from '../../gpu-worker/calibration/writeTexts.ts'
+import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
+import type { Context } from '../context.ts'
+import { openRunner } from './calibrationFlags.ts'
+import type { AnswerForm, StepAnswer, StepModels } from './stepModels.ts'
+
+export interface LocalOptions {
+  readonly stepPath: string
+  readonly judgePath: string
+  readonly contextTokensMax: number
+  /** Two for each reference: each slot then keeps the beginning of its prompts. */
+  readonly judgeSlots: number
+  readonly threads: number
+  readonly form: AnswerForm
+}
+
+const answerSlots = 8
+
+export class LocalModels implements StepModels {
+  /** Prompts of one answer fill the judge's slots. */
+  readonly judgedAtOnce = 1
+  readonly #options: LocalOptions
+  readonly #context: Context
+  #judge: { readonly runner: ModelRunner; readonly next: NextTokens } | null = null
+
+  constructor(options: LocalOptions, context: Context) {
+    this.#options = options
+    this.#context = context
+  }
+
+  async answer(questions: readonly string[], onDone: (count: number) => void): Promise<StepAnswer[]> {
+    const { stepPath, contextTokensMax, threads, form } = this.#options
+    await using runner = await openRunner(stepPath, this.#context, { slots: answerSlots, contextTokensMax, threads })
+    const { temperature, tokensMax, seed, judgedTokens } = form
+    const answers: StepAnswer[] = questions.map(() => ({ text: '', beginning: judgedTokens === null ? null : '' }))
+    let done = 0
+    const options = { tokensMax, temperature: temperature ?? 0, seed, onTooLong: () => undefined }
+    for await (const { number, answer } of writeTexts(runner, questions, options)) {
+      this.#context.interrupts.first.throwIfAborted()
+      const said = answer.filter((token) => !runner.isEndOfGeneration(token))
+      const beginning = judgedTokens === null ? null : textOf(runner, said.slice(0, judgedTokens))
+      answers[number] = { text: textOf(runner, said), beginning }
+      done += 1
+      onDone(done)
+    }
+    return answers
+  }
+
+  async judge(prompts: readonly string[]): Promise<(TokenLogprob | undefined)[]> {
+    this.#context.interrupts.first.throwIfAborted()
+    this.#judge ??= await this.#open()
+    return this.#judge.next.of(prompts)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#judge?.runner[Symbol.asyncDispose]()
+  }
+
+  async #open() {
+    const { judgePath, contextTokensMax, judgeSlots, threads } = this.#options
+    const runner = await openRunner(judgePath, this.#context, { slots: judgeSlots, contextTokensMax, threads })
+    return { runner, next: new NextTokens(runner, limits.request.topLogprobsMax) }
+  }
+}
+
+function textOf(runner: ModelRunner, tokens: readonly number[]): string {
+  return new TextDecoder().decode(Buffer.concat(tokens.map((token) => runner.pieceOf(token)))).trim()
+}
