@@ -17,12 +17,14 @@ import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { Authenticator } from './auth.ts'
+import type { KeptAnswer } from './cascade.ts'
 import { type Pick, pick } from './core/pick.ts'
 import { targetsOf } from './core/route.ts'
 import { WorkerTable } from './core/workers.ts'
 import { Deployments } from './deployments.ts'
 import { Dispatcher } from './dispatch.ts'
 import { ExpertChoices } from './expertChoices.ts'
+import { Feedback, type Labelled, type LabelTaken } from './feedback.ts'
 import { Gates } from './gates.ts'
 import { Lanes } from './lanes.ts'
 import { RequestMeter, type RouterMetrics } from './metrics.ts'
@@ -78,6 +80,8 @@ export interface Router {
   stagedRoute(name: string): StagedRecord | undefined
   /** Throws the Failure to answer with, where nothing is begun; else the request is answered whenever it is. */
   serveStaged(route: StagedRecord, request: StagedRequest): void
+  /** A client's word on an answer that it got. */
+  takeLabel(labelled: Labelled): LabelTaken
   /** A request id or seed that no other request of this router has. */
   newId(): string
   newSeed(): number
@@ -116,6 +120,7 @@ class BusRouter implements Router {
   readonly #authenticator: Authenticator
   readonly #routing: Routing
   readonly #staged: StagedRoutes
+  readonly #feedback: Feedback
   readonly #gates: Gates
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
@@ -175,7 +180,9 @@ class BusRouter implements Router {
     const registry = this.#registry
     const deployments = new Deployments({ registry, workers, lanes, meter: this.#meter, clock })
     this.#routing = new Routing({ registry, deployments, clock, log, metrics, accessLog })
-    this.#staged = new StagedRoutes({ ...options, deployments, routing: this.#routing })
+    this.#feedback = new Feedback({ bus, clock, log })
+    const kept = (answer: KeptAnswer) => this.#feedback.remember(answer)
+    this.#staged = new StagedRoutes({ ...options, deployments, routing: this.#routing, kept })
   }
 
   async start(): Promise<void> {
@@ -189,6 +196,7 @@ class BusRouter implements Router {
       clock.every(limits.router.reportIntervalMs, () => this.#report()),
     )
     this.#gates.start()
+    this.#feedback.start()
     await this.#registry.start()
   }
 
@@ -239,6 +247,10 @@ class BusRouter implements Router {
     const refusal = this.#refusal()
     if (refusal !== null) throw refusal
     this.#staged.run(route, request)
+  }
+
+  takeLabel(labelled: Labelled): LabelTaken {
+    return this.#feedback.take(labelled)
   }
 
   newId(): string {
@@ -313,6 +325,7 @@ class BusRouter implements Router {
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
     this.#gates.stop()
     this.#staged.stop()
+    this.#feedback.stop()
     this.#registry.stop()
   }
 
