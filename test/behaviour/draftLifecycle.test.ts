@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { limits } from '#contracts/limits.ts'
-import { samplingDefaults } from '#contracts/sampling.ts'
 import { WorkerConfig } from '#contracts/workerConfig.ts'
 import { type Clock, systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
@@ -61,15 +60,25 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
   describe('is judged by what was learned of it', () => {
     const prompt = () => tokensOf('Paris is the capital of France, and the largest city of')
     const answer = () => tokensOf(' the country. It has two million people')
+    const warm = { temperature: 1, topK: 0, minP: 0, topP: 1 }
     let ofText: HeadExample[]
+    let ofWarmText: HeadExample[]
     beforeAll(async () => {
       await using draft = await openModel(draftPath, { slots: 1, contextTokensMax: 256, reproducible: false })
-      const replay = new DraftReplay(target, draft, { lengthMax: 4, draftEvery: 1 })
-      const text = { prompt: prompt(), answer: answer(), processing: { ...samplingDefaults, temperature: 1 } }
-      ofText = await replay.examplesOf(text, 'coupled')
+      const examplesAt = (processing: typeof warm) =>
+        new DraftReplay(target, draft, { lengthMax: 4, draftEvery: 1 }).examplesOf(
+          { prompt: prompt(), answer: answer(), processing },
+          'coupled',
+        )
+      ofText = await examplesAt({ ...warm, temperature: 0 })
+      ofWarmText = await examplesAt(warm)
     }, longMs)
 
-    test('by the same figures that it was trained on', { timeout: longMs }, async () => {
+    // A replay's first text has the noise of seed 1.
+    test.each([
+      ['greedy', () => ofText, {}],
+      ['drawn by the same noise', () => ofWarmText, { drawing: { kind: 'same-noise', processing: warm, seed: 1 } }],
+    ] as const)('by the same figures that it was trained on: %s', { timeout: longMs }, async (_, examples, how) => {
       const seen: DraftToken[] = []
       const plain = confidenceRule()
       const rule: StopRule = {
@@ -83,14 +92,15 @@ describe.skipIf(model.kind === 'missing')('a draft model', () => {
       for (const [i] of answer().entries()) {
         seen.length = 0
         const tokens = [...prompt(), ...answer().slice(0, i)]
-        await opened.proposer.propose([{ key: 1, tokens, tokensMax: 4, depthMax: 4 }])
-        const trained = trainedAt(ofText, i, answer().length)
-        expect(trained.length).toBe(seen.length)
-        for (const [depth, token] of seen.entries()) expectAlike(token, trained[depth]?.token)
+        await opened.proposer.propose([{ key: 1, tokens, tokensMax: 4, depthMax: 4, ...how }])
+        const trained = trainedAt(examples(), i, answer().length)
+        // What follows a rejection is never met.
+        expect(trained.length).toBeLessThanOrEqual(seen.length)
+        for (const [depth, { token }] of trained.entries()) expectAlike(token, seen[depth])
       }
       // Where the rule ends a draft, nothing more is computed.
       seen.length = 0
-      await opened.proposer.propose([{ key: 2, tokens: prompt(), tokensMax: 4, depthMax: 4, rejectedMax: 0.7 }])
+      await opened.proposer.propose([{ key: 2, tokens: prompt(), tokensMax: 4, depthMax: 4, rejectedMax: 0.7, ...how }])
       expect(seen).toHaveLength(2)
       opened.proposer.close?.()
     })
@@ -216,7 +226,10 @@ function trainedAt(examples: readonly HeadExample[], i: number, answerTokens: nu
   let draft = answerTokens
   const others: HeadExample[] = []
   for (const example of examples.slice(answerTokens)) {
-    if (example.position === 2) draft -= 1
+    // A first token that is not taken has none behind it.
+    if (example.position === 2)
+      do draft -= 1
+      while (examples[draft]?.taken === 0)
     if (draft === i) others.push(example)
   }
   return [...first, ...others]
