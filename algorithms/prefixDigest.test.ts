@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { TenantId } from '#contracts/ids.ts'
 import { chatDigests, prefixDigests } from './prefixDigest.ts'
 
-const a = TenantId.parse('a')
-const b = TenantId.parse('b')
+const a = { tenant: TenantId.parse('a'), expert: null }
+const b = { tenant: TenantId.parse('b'), expert: null }
 const message = fc.record({ role: fc.constantFrom('user', 'assistant', 'system'), content: fc.string() })
 
 test('two chats share exactly the digests of the messages they share', () => {

@@ -4,7 +4,8 @@
  * A prompt is cut into segments (one per chat message; blocks of text or token ids otherwise). Digest i covers segments 0..i
  * and everything before, tenant included, so two prompts share digest i exactly when they share that whole prefix (up to a
  * 64-bit collision, which costs a wrong preference and nothing else: workers compare tokens before they reuse a state).
- * The tenant is the salt: no tenant can learn from timing what another one asked.
+ * The tenant is the salt: no tenant can learn from timing what another one asked. The expert is too, because what one has computed is
+ * nothing to another; without one the salt is the tenant alone.
  */
 import type { TenantId } from '#contracts/ids.ts'
 import type { ChatMessage, Work } from '#contracts/messages.ts'
@@ -12,13 +13,20 @@ import type { ChatMessage, Work } from '#contracts/messages.ts'
 export const textBlockCharacters = 256
 export const tokenBlockLength = 64
 
+/** Whose state it is. */
+export interface DigestOwner {
+  readonly tenant: TenantId
+  /** Null: the model as it is. */
+  readonly expert: string | null
+}
+
 /** One digest per prefix, shortest first. Embedding work has none. */
-export function prefixDigests(tenant: TenantId, work: Work): string[] {
+export function prefixDigests(owner: DigestOwner, work: Work): string[] {
   switch (work.kind) {
     case 'chat':
-      return chatDigests(tenant, work.messages)
+      return chatDigests(owner, work.messages)
     case 'completion':
-      return typeof work.prompt === 'string' ? textDigests(tenant, work.prompt) : tokenDigests(tenant, work.prompt)
+      return typeof work.prompt === 'string' ? textDigests(owner, work.prompt) : tokenDigests(owner, work.prompt)
     case 'embedding':
       return []
     default:
@@ -27,27 +35,31 @@ export function prefixDigests(tenant: TenantId, work: Work): string[] {
 }
 
 /** Digest i covers messages 0..i. A worker adds the answer it gave as one more message: the next turn starts with it. */
-export function chatDigests(tenant: TenantId, messages: readonly ChatMessage[]): string[] {
+export function chatDigests(owner: DigestOwner, messages: readonly ChatMessage[]): string[] {
   return chain(
-    `chat\u0000${tenant}`,
+    salt('chat', owner),
     messages.map((message) => `${message.role}\u0000${message.name ?? ''}\u0000${message.content}`),
   )
 }
 
-function textDigests(tenant: TenantId, text: string): string[] {
+function textDigests(owner: DigestOwner, text: string): string[] {
   const whole = Math.floor(text.length / textBlockCharacters)
   const blocks = Array.from({ length: whole }, (_, i) =>
     text.slice(i * textBlockCharacters, (i + 1) * textBlockCharacters),
   )
-  return chain(`text\u0000${tenant}`, blocks)
+  return chain(salt('text', owner), blocks)
 }
 
-function tokenDigests(tenant: TenantId, tokens: readonly number[]): string[] {
+function tokenDigests(owner: DigestOwner, tokens: readonly number[]): string[] {
   const whole = Math.floor(tokens.length / tokenBlockLength)
   const blocks = Array.from({ length: whole }, (_, i) =>
     tokens.slice(i * tokenBlockLength, (i + 1) * tokenBlockLength).join(','),
   )
-  return chain(`tokens\u0000${tenant}`, blocks)
+  return chain(salt('tokens', owner), blocks)
+}
+
+function salt(kind: string, { tenant, expert }: DigestOwner): string {
+  return expert === null ? `${kind}\u0000${tenant}` : `${kind}\u0000${tenant}\u0000${expert}`
 }
 
 function chain(salt: string, segments: readonly string[]): string[] {

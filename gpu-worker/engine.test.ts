@@ -257,6 +257,39 @@ describe('prefixes', () => {
     expect(Number(bytes)).toBeLessThanOrEqual(1024 * 1024)
   })
 
+  test('prompts that begin alike are computed once, although they come at the same time', async () => {
+    const alone = new Stand({ slots: 1 })
+    const expected = alone.send({ work: chat(`${long} ${long}`, 'yes', 'another question') })
+    await alone.end(expected)
+    const stand = new Stand()
+    const first = stand.send({ work: chat(`${long} ${long}`, 'yes', 'one question') })
+    const second = stand.send({ work: chat(`${long} ${long}`, 'yes', 'another question') })
+    await stand.end(first)
+    await stand.end(second)
+    const last = stand.last(second)
+    if (last?.kind !== 'final' || last.outcome.kind !== 'completed') throw new Error('not completed')
+    const { promptTokens, cachedTokens } = last.outcome.usage
+    expect(cachedTokens).toBeGreaterThan(promptTokens - 40)
+    expect(stand.text(second)).toBe(alone.text(expected))
+  })
+
+  test('nobody waits for a prompt of another tenant', async () => {
+    const stand = new Stand()
+    const first = stand.send({ work: promptOf(200) })
+    const other = stand.send({ work: promptOf(200), tenant: TenantId.parse('other') })
+    await stand.end(first)
+    await stand.end(other)
+    expect(stand.last(other)).toMatchObject({ outcome: { usage: { cachedTokens: 0 } } })
+  })
+
+  test('reports name a prompt as soon as it is computed, while its answer goes on', async () => {
+    const stand = new Stand()
+    const first = stand.send({ work: chat(long), sampling: sampling({ maxTokens: 200 }) })
+    await stand.clock.runUntil(() => stand.text(first) !== '', 10_000)
+    expect(stand.worker.report()).toMatchObject({ slots: { busy: 1 } })
+    expect(stand.worker.report().prefixes).toHaveLength(1)
+  })
+
   test('another tenant gains nothing', async () => {
     const stand = new Stand()
     await stand.end(stand.send({ work: promptOf(200) }))

@@ -62,6 +62,7 @@ export class Job {
   cachedTokens = 0
   draftTokens = 0
   acceptedTokens = 0
+  #promptDigests: readonly string[] | null = null
 
   constructor(options: { request: GenerateRequest; runner: ModelRunner; now: number; nextNumber: () => number }) {
     this.request = options.request
@@ -70,6 +71,10 @@ export class Job {
       { length: options.request.choices },
       (_, index) => new Choice({ job: this, index, runner: options.runner, number: options.nextNumber() }),
     )
+  }
+
+  get promptDigests(): readonly string[] {
+    return (this.#promptDigests ??= this.request.digests(null))
   }
 
   /** The choice that computes the prompt; the others copy its state. */

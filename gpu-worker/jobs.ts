@@ -177,10 +177,12 @@ export class Jobs {
     for (const choice of this.#nextChoices()) {
       const [slot] = placement.slots.free()
       if (slot === undefined || placement.slots.heldCount >= open || !this.#hasCellsFor(choice)) return
+      // Whom it would copy may have come into a slot just now.
+      if (!this.#isReady(choice)) continue
       this.#waiting.splice(this.#waiting.indexOf(choice), 1)
       const { job, sequence } = choice
       const siblings = job.choices.map((other) => other.sequence)
-      const restored = placement.place(slot, { sequence, owner: ownerOf(choice), siblings })
+      const restored = placement.place(slot, { sequence, owner: ownerOf(choice), digests: job.promptDigests, siblings })
       if (job.times.startedAt === null) {
         job.times.startedAt = now
         job.cachedTokens = restored
@@ -247,10 +249,11 @@ export class Jobs {
     this.#choices.set(choice.sequence.number, choice)
   }
 
-  /** Further choices of a request wait until the first one has computed the prompt that they will copy. */
+  /** Who will copy what somebody computes just now waits for it: further choices of a request, and prompts that begin alike. */
   #isReady(choice: Choice): boolean {
     const { leader, request } = choice.job
-    if (choice === leader || request.prompt.length < limits.worker.prefixTokensMin) return true
+    if (request.prompt.length < limits.worker.prefixTokensMin) return true
+    if (choice === leader) return !this.#o.placement.isUnderWay({ sequence: choice.sequence, owner: ownerOf(choice) })
     return !this.#o.runner.info.capabilities.sequenceState || generatedCount(leader.sequence) > 0
   }
 

@@ -6,7 +6,7 @@
  * one tenant and expert. What an ended sequence computed stays in its slot until somebody else needs that, and is saved then.
  */
 import { limits } from '#contracts/limits.ts'
-import { type Content, isSameOwner, type Owner, SlotTable } from './core/cells.ts'
+import { type Content, type Held, isSameOwner, type Owner, type SlotState, SlotTable } from './core/cells.ts'
 import { sharedLength } from './core/prefixCache.ts'
 import type { Move, SlotView } from './core/scheduler.ts'
 import { enterSlot, moveTo, preempt, type Sequence, slotOf } from './core/sequence.ts'
@@ -19,9 +19,7 @@ type Source =
   | { readonly kind: 'slot'; readonly slot: Slot; readonly length: number }
   | { readonly kind: 'cache'; readonly key: number; readonly length: number }
 
-export interface PlaceRequest {
-  readonly sequence: Sequence
-  readonly owner: Owner
+export interface PlaceRequest extends Held {
   /** Choices of the same request: their cells may be copied even where prefixes are not shared between requests. */
   readonly siblings: readonly Sequence[]
 }
@@ -52,10 +50,10 @@ export class Placement {
 
   /** Into the lowest free slot; returns how many tokens need not be computed. The caller knows that a slot is free. */
   place(slot: Slot, request: PlaceRequest): number {
-    const { sequence, owner } = request
+    const { sequence, owner, digests } = request
     const source = this.#findPrefix(slot, request)
     const computed = this.#bring(slot, source)
-    this.slots.hold(slot, sequence, owner)
+    this.slots.hold(slot, { sequence, owner, digests })
     enterSlot(sequence, { slot, computed })
     return computed
   }
@@ -87,7 +85,7 @@ export class Placement {
     if (!this.#runner.restoreSequence(to, cells)) return
     this.slots.release(from, null)
     this.#empty(from)
-    this.slots.hold(to, state.sequence, state.owner)
+    this.slots.hold(to, state)
     moveTo(state.sequence, to)
   }
 
@@ -99,11 +97,41 @@ export class Placement {
     }
   }
 
+  /**
+   * Does somebody compute what it begins with just now? Then it is sooner done by waiting for that and copying it, and nobody's prompt is
+   * slowed down by a second one that is the same.
+   */
+  isUnderWay({ sequence, owner }: Pick<Held, 'sequence' | 'owner'>): boolean {
+    if (!this.#copies || !this.#cache.enabled) return false
+    const wanted = sequence.tokens.slice(0, -1)
+    let shared = 0
+    let there = 0
+    for (const state of this.slots.entries()) {
+      if (state.kind !== 'held' || !isSameOwner(state.owner, owner)) continue
+      const length = sharedLength(state.sequence.tokens, wanted)
+      shared = Math.max(shared, length)
+      there = Math.max(there, Math.min(length, state.sequence.computed))
+    }
+    const gain = (known: number) => shared - known
+    if (gain(there) < limits.worker.prefixTokensMin) return false
+    return gain(this.#kept(wanted, owner)) >= limits.worker.prefixTokensMin
+  }
+
+  /** Of what ended sequences have left. */
+  #kept(tokens: readonly number[], owner: Owner): number {
+    let length = this.#cache.find(owner, tokens)?.length ?? 0
+    for (const state of this.slots.entries())
+      if (state.kind === 'resident' && isSameOwner(state.content, owner))
+        length = Math.max(length, sharedLength(state.content.tokens, tokens))
+    return length
+  }
+
   /** Digests of every prompt whose state can be reused, newest and longest first. */
   digests(): string[] {
+    const held = this.slots.entries().flatMap((state) => (isComputed(state) ? [state] : []))
     const residents = this.slots.entries().flatMap((state) => (state.kind === 'resident' ? [state.content] : []))
     const all = new Set<string>()
-    for (const content of [...residents, ...this.#cache.contents()]) {
+    for (const content of [...held, ...residents, ...this.#cache.contents()]) {
       for (const digest of content.digests.toReversed()) all.add(digest)
       if (all.size >= limits.worker.prefixDigestsMax) break
     }
@@ -205,4 +233,9 @@ export class Placement {
     this.#runner.truncate(slot, 0)
     this.slots.clear(slot)
   }
+}
+
+/** Whoever begins alike may copy its cells, although it goes on. */
+function isComputed(state: SlotState): state is Extract<SlotState, { kind: 'held' }> {
+  return state.kind === 'held' && state.sequence.computed >= state.sequence.promptLength
 }

@@ -29,7 +29,14 @@ export interface Content extends Owner {
 export type SlotState =
   | { readonly kind: 'empty' }
   | { readonly kind: 'resident'; readonly content: Content }
-  | { readonly kind: 'held'; readonly sequence: Sequence; readonly owner: Owner }
+  | ({ readonly kind: 'held' } & Held)
+
+export interface Held {
+  readonly sequence: Sequence
+  readonly owner: Owner
+  /** Of its prompt. */
+  readonly digests: readonly string[]
+}
 
 const empty: SlotState = { kind: 'empty' }
 
@@ -68,9 +75,9 @@ export class SlotTable {
     return this.#slots.flatMap((slot, index) => (slot.kind === 'held' ? [] : [index]))
   }
 
-  hold(slot: Slot, sequence: Sequence, owner: Owner): void {
+  hold(slot: Slot, held: Held): void {
     assert.notEqual(this.at(slot).kind, 'held', `slot ${slot} is held`)
-    this.#slots[slot] = { kind: 'held', sequence, owner }
+    this.#slots[slot] = { kind: 'held', ...held }
   }
 
   /** The slot is free; `content` says what its cells still hold. */

@@ -8,7 +8,8 @@ const chat = (...contents: string[]): Work => ({
   kind: 'chat',
   messages: contents.map((content) => ({ role: 'user', content })),
 })
-const needed = (work: Work, name = 'r1/0') => needOf(work, { tenant, name, promptTokens: estimatedTokens(work) })
+const needed = (work: Work, name = 'r1/0') =>
+  needOf(work, { owner: { tenant, expert: null }, name, promptTokens: estimatedTokens(work) })
 
 test('prefixes of a chat grow by message and end with the whole prompt', () => {
   const work = chat('x'.repeat(30), 'y'.repeat(10))
@@ -32,10 +33,13 @@ describe('what a pick must know', () => {
     expect(needed(chat('hello'), 'r1/0').key).not.toBe(needed(chat('hello'), 'r2/0').key)
   })
 
-  test('the key of a tenant is nobody else’s', () => {
+  test('the key of a tenant, and of an expert, is nobody else’s', () => {
     const work = chat('y'.repeat(400))
-    const other = needOf(work, { tenant: TenantId.parse('beta'), name: 'r1/0', promptTokens: 101 })
-    expect(other.key).not.toBe(needed(work).key)
+    for (const owner of [
+      { tenant: TenantId.parse('beta'), expert: null },
+      { tenant, expert: 'sql' },
+    ])
+      expect(needOf(work, { owner, name: 'r1/0', promptTokens: 101 }).key).not.toBe(needed(work).key)
   })
 
   test('embeddings hold nothing', () => {

@@ -3,9 +3,8 @@
  *
  * Lengths are estimates; every share is of the same estimate, so what they decide is the same in every router.
  */
-import { prefixDigests, textBlockCharacters, tokenBlockLength } from '#algorithms/prefixDigest.ts'
+import { type DigestOwner, prefixDigests, textBlockCharacters, tokenBlockLength } from '#algorithms/prefixDigest.ts'
 import { hash32 } from '#algorithms/rendezvous.ts'
-import type { TenantId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Work } from '#contracts/messages.ts'
 
@@ -24,7 +23,7 @@ export interface Prefix {
 }
 
 export interface Asking {
-  readonly tenant: TenantId
+  readonly owner: DigestOwner
   /** Names this prompt and no other; what has no prefix that is worth knowing goes by it. */
   readonly name: string
   readonly promptTokens: number
@@ -38,9 +37,9 @@ export function needOf(work: Work, asking: Asking): Need {
 }
 
 /** No worker keeps less than `prefixTokensMin`, and no token is shorter than a character: short prompts are not even hashed. */
-function prefixesOf(work: Work, { tenant, promptTokens }: Asking): Prefix[] {
+function prefixesOf(work: Work, { owner, promptTokens }: Asking): Prefix[] {
   if (sizeOf(work) < limits.worker.prefixTokensMin) return []
-  return withTokens(work, prefixDigests(tenant, work), promptTokens).filter(
+  return withTokens(work, prefixDigests(owner, work), promptTokens).filter(
     ({ tokens }) => tokens >= limits.worker.prefixTokensMin,
   )
 }
