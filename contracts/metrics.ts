@@ -8,6 +8,7 @@
 import { calibrationMetrics } from './calibrationMetrics.ts'
 import { routerExpertMetrics, workerExpertMetrics } from './expertMetrics.ts'
 import { buckets, define, type MetricDefinition } from './metricDefinition.ts'
+import { pickMetrics } from './pickMetrics.ts'
 import { riskMetrics } from './riskMetrics.ts'
 import { routeMetrics } from './routeMetrics.ts'
 
@@ -163,6 +164,7 @@ export const goodputLosses = [
 export const routerMetrics = {
   ...routeMetrics,
   ...riskMetrics,
+  ...pickMetrics,
   ...routerExpertMetrics,
   requests: define({
     name: 'paceline_requests_total',

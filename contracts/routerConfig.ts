@@ -28,6 +28,17 @@ export const RouterLimits = z.strictObject({
 })
 export type RouterLimits = z.infer<typeof RouterLimits>
 
+export const RouterTracing = z.strictObject({
+  /** Where an OTLP/HTTP receiver listens (`http://collector:4318`); `/v1/traces` is added. Absent: nothing is traced. */
+  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  /** The same for traces alone, path and all. */
+  tracesEndpoint: z.url({ protocol: /^https?$/ }).optional(),
+  serviceName: z.string().min(1).max(256).default('paceline-router'),
+  /** Of the traces that begin here; one that a client began is kept where it is sampled there. */
+  sampleRatio: z.number().min(0).max(1).default(1),
+})
+export type RouterTracing = z.infer<typeof RouterTracing>
+
 export const RouterConfig = z.strictObject({
   /** Drawn at start where absent: one id is one life of one process. */
   router: RouterId.optional(),
@@ -40,6 +51,7 @@ export const RouterConfig = z.strictObject({
   accessLog: z.boolean().default(false),
   /** Folder for what routes keep of their traffic to calibrate with. Absent: nothing is kept, whatever a route asks for. */
   trafficFolder: z.string().min(1).optional(),
+  tracing: RouterTracing.prefault({}),
   limits: RouterLimits.prefault({}),
 })
 export type RouterConfig = z.infer<typeof RouterConfig>

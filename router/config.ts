@@ -7,9 +7,12 @@
 import { Failure } from '#contracts/failure.ts'
 import { RouterConfig, routerConfigVariable } from '#contracts/routerConfig.ts'
 import { natsAuthorityVariable, natsPasswordVariable } from '#contracts/workerConfig.ts'
+import { readTracing, type TracingSettings, tracingVariables } from './tracingSettings.ts'
 
 export interface Settings {
   readonly config: RouterConfig
+  /** Of traces, what may be secret or is of the process. */
+  readonly tracing: TracingSettings
   readonly natsPassword: string
   /** Certificate of the authority behind the NATS server's, PEM; null without TLS or where the system's authorities do. */
   readonly natsAuthority: string | null
@@ -22,10 +25,11 @@ const variables: Readonly<Record<string, readonly string[]>> = {
   PACELINE_ROUTER_LOG_LEVEL: ['logLevel'],
   PACELINE_ROUTER_ACCESS_LOG: ['accessLog'],
   PACELINE_ROUTER_TRAFFIC_FOLDER: ['trafficFolder'],
+  ...tracingVariables,
   PACELINE_NATS_URL: ['nats', 'url'],
   PACELINE_NATS_USER: ['nats', 'user'],
 }
-const jsonVariables = new Set(['PACELINE_ROUTER_PORT', 'PACELINE_ROUTER_ACCESS_LOG'])
+const jsonVariables = new Set(['PACELINE_ROUTER_PORT', 'PACELINE_ROUTER_ACCESS_LOG', 'OTEL_TRACES_SAMPLER_ARG'])
 
 /** Throws `Failure('invalid-configuration')` that lists every mistake. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Settings {
@@ -35,11 +39,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     if (text !== undefined && text !== '') place(value, path, jsonVariables.has(name) ? asJson(text) : text)
   }
   const nats = value['nats'] ?? {}
+  const tracing = readTracing(environment)
+  if (tracing.isOff) value['tracing'] = {}
   const parsed = RouterConfig.safeParse({ ...value, nats: typeof nats === 'object' ? { user: '', ...nats } : nats })
   const mistakes = [
     ...Object.keys(environment)
       .filter((name) => name.startsWith(`${routerConfigVariable}_`) && !Object.hasOwn(variables, name))
       .map((name) => `${name}: no such setting; known are ${Object.keys(variables).join(', ')}`),
+    ...tracing.mistakes,
     ...(parsed.success
       ? []
       : parsed.error.issues.map((issue) => `${issue.path.join('.') || 'value'}: ${issue.message}`)),
@@ -48,6 +55,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     throw new Failure('invalid-configuration', `the router's settings are wrong: ${mistakes.join('; ')}`)
   return {
     config: deepFreeze(parsed.data),
+    tracing: tracing.settings,
     natsPassword: environment[natsPasswordVariable] ?? '',
     natsAuthority: environment[natsAuthorityVariable] || null,
   }

@@ -16,6 +16,7 @@ import type { Bus } from '#runtime/bus.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
+import type { Span } from '#runtime/tracing.ts'
 import { isStepFrame } from './core/frame.ts'
 import type { Picked } from './core/pick.ts'
 import { Slots } from './core/slots.ts'
@@ -23,6 +24,7 @@ import { arrive, newOrder, type Order } from './core/stream.ts'
 import type { Sent, Worker, WorkerTable } from './core/workers.ts'
 import type { RouterMetrics } from './metrics.ts'
 import { type Job, jobNeed } from './request.ts'
+import { attemptSpan, endAttempt, giveUpAttempt } from './spans.ts'
 
 export interface Attempt {
   /** Names its slot in the dispatcher's table, so that an event finds its attempt without a search. */
@@ -30,6 +32,8 @@ export interface Attempt {
   readonly worker: Worker
   /** What the worker is counted for because of it. */
   readonly sent: Sent
+  /** Null: the request is not traced. */
+  readonly span: Span | null
   readonly order: Order
   /** Null: given up; only its end is still of interest. */
   job: Job | null
@@ -116,6 +120,7 @@ export class Dispatcher {
     attempt.job = null
     attempt.payloads = null
     attempt.abandoned = { at: this.#clock.now(), reason, toldAt: 0 }
+    if (attempt.span !== null) giveUpAttempt(attempt.span, reason, attempt.abandoned.at)
     this.#publishCancel(attempt, attempt.abandoned)
   }
 
@@ -141,6 +146,7 @@ export class Dispatcher {
       const { job } = attempt
       requests += 1
       if (attempt.order.askedAt !== null) incomplete += 1
+      if (attempt.span !== null) giveUpAttempt(attempt.span, 'worker-lost', this.#clock.now())
       this.#end(attempt)
       if (job !== null) this.#events.lost(job, attempt.worker)
     }
@@ -222,11 +228,13 @@ export class Dispatcher {
         if (job !== null) this.#events.delta(job, event.choices)
         return
       case 'refused':
+        if (attempt.span !== null) endAttempt(attempt.span, event, this.#clock.now())
         this.#end(attempt)
         if (job !== null) this.#events.refused(job, attempt.worker, Failure.from(event.failure))
         this.#events.freed(attempt.worker)
         return
       case 'final':
+        if (attempt.span !== null) endAttempt(attempt.span, event, this.#clock.now())
         this.#end(attempt)
         if (job !== null) this.#events.final(job, attempt.worker, event)
         this.#events.freed(attempt.worker)
@@ -291,9 +299,11 @@ export class Dispatcher {
     for (const payload of attempt.payloads ?? []) this.#bus.publish(subject, payload)
   }
 
-  #newAttempt(job: Job, { worker, heldTokens }: Picked): Attempt {
+  #newAttempt(job: Job, picked: Picked): Attempt {
+    const { worker, heldTokens } = picked
     const now = this.#clock.now()
     const need = jobNeed(job)
+    const trace = job.request.routed.trace ?? null
     const attempt: Attempt = {
       id: unsentId,
       worker,
@@ -303,6 +313,7 @@ export class Dispatcher {
         prefixes: need.prefixes,
         expert: job.expert,
       }),
+      span: trace === null ? null : attemptSpan(trace, { job, picked, at: now }),
       order: newOrder(),
       job,
       payloads: null,

@@ -150,7 +150,8 @@ function submitStaged(
   if (!endpoint.writes) throw unjudged(route)
   const named = namedRequest(given, parseBody(NamingBody, body), principal.tenant)
   const { id, arrivedAt } = exchange
-  const inner = new InnerRequests({ router, clock, client: { ...principal, id, deadlineMs, arrivedAt } })
+  const client = { ...principal, id, deadlineMs, arrivedAt, trace: exchange.trace }
+  const inner = new InnerRequests({ router, clock, client })
   const seed = router.newSeed()
   const identity = identityOf(options, endpoint)
   exchange.running = inner
@@ -200,9 +201,8 @@ function chosenModel(router: Router, given: Given, named: NamingFields): ModelRe
   const { exchange, principal } = given
   const decided = router.decide(namedRequest(given, named, principal.tenant))
   if (decided === undefined) return undefined
-  exchange.decided = decided
+  exchange.decide(decided)
   if (decided.record === null) throw noDeployment(named.model)
-  exchange.model = decided.record.deployment
   return decided.record
 }
 
@@ -241,6 +241,7 @@ function routed(parsed: ParsedRequest, given: Given): RoutedRequest {
     deadlineMs,
     arrivedAt: exchange.arrivedAt,
     readAt,
+    trace: exchange.trace,
   }
 }
 

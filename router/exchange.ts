@@ -9,6 +9,8 @@ import type { Failure } from '#contracts/failure.ts'
 import { RequestId } from '#contracts/ids.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import { formatTraceparent, parseTraceparent } from '#runtime/traceContext.ts'
+import type { Span, Tracer } from '#runtime/tracing.ts'
 import type { StallWatch } from './backpressure.ts'
 import type { AnsweringSockets } from './clientError.ts'
 import { outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
@@ -27,6 +29,7 @@ import type { WholeOutput } from './openai/whole.ts'
 import type { ExpertChoice, RequestHandle, RequestOutcome } from './request.ts'
 import type { Router } from './router.ts'
 import type { Decided } from './routing.ts'
+import { beginRequest, decisionSpan, endRequest } from './spans.ts'
 
 export interface ExchangeContext {
   readonly router: Router
@@ -34,13 +37,14 @@ export interface ExchangeContext {
   readonly log: Log
   readonly metrics: RouterMetrics
   readonly accessLog: boolean
+  /** Null: nothing is traced. */
+  readonly tracer: Tracer | null
   readonly answering: AnsweringSockets
   readonly stalls: StallWatch
 }
 
 const clientLeftStatus = 499
 const noHeaders: Readonly<Record<string, string>> = {}
-const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
 
 export class Exchange implements StreamOutput, WholeOutput {
   readonly id: RequestId
@@ -56,6 +60,8 @@ export class Exchange implements StreamOutput, WholeOutput {
   decided: Decided | null = null
   /** Which expert computes it, and why; null where that is not known yet, or nobody has one. */
   #expert: ExpertChoice | null = null
+  /** What its spans hang on; null: it is not traced. */
+  readonly trace: Span | null
   readonly #context: ExchangeContext
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -73,6 +79,7 @@ export class Exchange implements StreamOutput, WholeOutput {
     this.#chunked = request.httpVersionMinor !== 0
     this.arrivedAt = context.clock.now()
     this.id = requestIdOf(request) ?? RequestId.parse(context.router.newId())
+    this.trace = context.tracer === null ? null : this.#beginTrace(context.tracer)
     context.answering.begin(request, response)
     response.on('close', () => this.#closed())
   }
@@ -145,9 +152,10 @@ export class Exchange implements StreamOutput, WholeOutput {
     this.#send(status, errorJson({ ...error, type, param: null }), status < 500 ? 'invalid' : 'failed', headers)
   }
 
-  /** Who answers, or why nobody does, where that was found out on the way. */
+  /** Who answers, or why nobody does. */
   decide(decided: Decided): void {
     this.decided = decided
+    if (this.trace !== null) decisionSpan(this.trace, decided, this.#context.clock.now())
     const { deployment, steps } = decided.decision
     this.model = deployment ?? steps?.at(-1)?.deployment ?? this.model
   }
@@ -187,6 +195,7 @@ export class Exchange implements StreamOutput, WholeOutput {
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',
       'x-request-id': this.id,
+      ...this.#traceHeaders(),
       ...this.#decisionHeaders(),
       ...(this.#chunked ? { 'transfer-encoding': 'chunked' } : {}),
       ...this.#closing(),
@@ -206,12 +215,23 @@ export class Exchange implements StreamOutput, WholeOutput {
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),
       'x-request-id': this.id,
+      ...this.#traceHeaders(),
       ...this.#decisionHeaders(),
       ...this.#closing(),
       ...headers,
     })
     this.#response.end(body)
     this.#done(status, outcome)
+  }
+
+  #beginTrace(tracer: Tracer): Span | null {
+    const parent = parseTraceparent(headerOf(this.#request, 'traceparent'))
+    return beginRequest(tracer, parent, { id: this.id, endpoint: this.#endpoint, at: this.arrivedAt })
+  }
+
+  /** Where the client finds what was traced. */
+  #traceHeaders(): Record<string, string> {
+    return this.trace === null ? noHeaders : { traceresponse: formatTraceparent(this.trace.context) }
   }
 
   #decisionHeaders(): Record<string, string> {
@@ -245,8 +265,9 @@ export class Exchange implements StreamOutput, WholeOutput {
     metrics.requests.inc({ model: this.model, endpoint: this.#endpoint, outcome, status })
     const { route = null, deployment = null } = this.decided?.decision ?? {}
     if (route !== null) metrics.routeRequests.inc({ route, deployment: deployment ?? 'none', outcome })
+    if (this.trace !== null) endRequest(this.trace, { status, outcome, model: this.model, at: clock.now() })
     if (!accessLog) return
-    const trace = traceparent.exec(headerOf(this.#request, 'traceparent') ?? '')?.[1]
+    const trace = this.trace?.context.traceId ?? parseTraceparent(headerOf(this.#request, 'traceparent'))?.traceId
     const durationMs = Math.round((clock.now() - this.arrivedAt) * 100) / 100
     const fields = { request: this.id, model: this.model, endpoint: this.#endpoint, outcome, status, durationMs }
     const more = { ...(route === null ? {} : { route }), ...(trace === undefined ? {} : { trace }) }

@@ -1,27 +1,52 @@
 /**
- * `POST /v1/route:explain`: what would be done with such a request now, and why, without doing it. Takes the body of any endpoint and
- * looks at nothing but the model and what names a session; sends nothing, counts no decision.
+ * `POST /v1/route:explain`: what would be done with such a request now, and why, without doing it: which deployment, and, where the body
+ * holds a prompt, which of its workers. Takes the body of any endpoint; sends nothing, counts no decision.
  */
 import type { IncomingMessage } from 'node:http'
+import type { TenantId } from '#contracts/ids.ts'
+import type { Work } from '#contracts/messages.ts'
+import type { ModelRecord } from '#contracts/records.ts'
 import { parseJson, readBody } from './body.ts'
 import { answering, type EndpointOptions, namedRequest } from './endpoints.ts'
 import { type Exchange, headerOf } from './exchange.ts'
+import { parseChat } from './openai/chat.ts'
+import { parseCompletion } from './openai/completions.ts'
 import { decisionBody } from './openai/decision.ts'
 import { parseBody } from './openai/parse.ts'
+import { pickBody } from './openai/pickPlan.ts'
 import { NamingBody, noSuchModel } from './openai/route.ts'
+import type { Router } from './router.ts'
+import type { Decided } from './routing.ts'
 
 export function explain({ router, config }: EndpointOptions, request: IncomingMessage, exchange: Exchange): void {
   answering(exchange, () => {
     const { tenant } = router.authenticate(headerOf(request, 'authorization'))
     const answer = (bytes: Buffer) => {
-      const named = parseBody(NamingBody, parseJson(bytes))
+      const body = parseJson(bytes)
+      const named = parseBody(NamingBody, body)
       const decided = router.explain(namedRequest({ request, exchange }, named, tenant))
       if (decided === undefined) throw noSuchModel(named.model)
-      exchange.json(200, decisionBody(named.model, decided))
+      exchange.json(200, { ...decisionBody(named.model, decided), ...pickOf(router, decided, { body, tenant }) })
     }
     readBody(request, config.limits.bodyBytesMax, {
       refuse: (failure) => exchange.fail(failure),
       body: (bytes) => answering(exchange, () => answer(bytes)),
     })
   })
+}
+
+/** Of several prompts the first. Nothing where the body holds none, or several deployments may be asked. */
+function pickOf(router: Router, { record, expert }: Decided, asked: { body: unknown; tenant: TenantId }) {
+  if (record === null) return {}
+  const work = workIn(asked.body, record)
+  if (work === undefined) return {}
+  const owner = { tenant: asked.tenant, expert: expert?.kind === 'named' ? expert.expert : null }
+  return { pick: pickBody(router.planPick(record, work, owner)) }
+}
+
+function workIn(body: unknown, record: ModelRecord): Work | undefined {
+  if (typeof body !== 'object' || body === null) return undefined
+  const context = { model: () => record, seed: () => 0 }
+  if ('messages' in body) return parseChat(body, context).works[0]
+  return 'prompt' in body ? parseCompletion(body, context).works[0] : undefined
 }

@@ -10,6 +10,7 @@ import { limits } from '#contracts/limits.ts'
 import type { RouterConfig } from '#contracts/routerConfig.ts'
 import type { Clock } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
+import type { Tracer } from '#runtime/tracing.ts'
 import { StallWatch } from './backpressure.ts'
 import { AnsweringSockets, answerClientError } from './clientError.ts'
 import type { RouterMetrics } from './metrics.ts'
@@ -23,6 +24,8 @@ export interface HttpOptions {
   readonly log: Log
   readonly metrics: RouterMetrics
   readonly secondsNow: () => number
+  /** Null or absent: nothing is traced. */
+  readonly tracer?: Tracer | null
 }
 
 export interface HttpServer {
@@ -40,11 +43,11 @@ const closeMsMax = 2_000
 
 /** Throws `Failure('invalid-configuration')` where the port cannot be had. */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { config, clock } = options
+  const { config, clock, tracer = null } = options
   const stalls = new StallWatch({ clock, stallMsMax: config.limits.slowReaderStallMs })
   const server = createServer(serverOptions(config))
   const answering = new AnsweringSockets()
-  server.on('request', createHandler(options, { ...options, accessLog: config.accessLog, stalls, answering }))
+  server.on('request', createHandler(options, { ...options, accessLog: config.accessLog, tracer, stalls, answering }))
   server.on('clientError', (error, socket) => answerClientError(error, socket, answering.has(socket)))
   server.maxConnections = config.limits.connectionsMax
   const port = await listen(server, config)

@@ -13,14 +13,16 @@ import { limits } from '#contracts/limits.ts'
 import type { ChoiceDelta, Work } from '#contracts/messages.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Clock } from '#runtime/clock.ts'
+import type { Span } from '#runtime/tracing.ts'
 import { sizeOf } from './core/prompt.ts'
 import type { Choice } from './openai/format.ts'
 import { Gathering } from './openai/gather.ts'
 import type { RequestHandle, RequestOutcome, ResponseSink, RoutedRequest, UsageTotals } from './request.ts'
 import type { Router } from './router.ts'
+import { endInner, innerSpan } from './spans.ts'
 
 /** Of the client's request, what every inner one inherits. */
-export type Client = Pick<RoutedRequest, 'id' | 'tenant' | 'weight' | 'priority' | 'deadlineMs' | 'arrivedAt'>
+export type Client = Pick<RoutedRequest, 'id' | 'tenant' | 'weight' | 'priority' | 'deadlineMs' | 'arrivedAt' | 'trace'>
 
 export interface InnerRequest extends Pick<RoutedRequest, 'model' | 'works' | 'sampling' | 'hints'> {
   /** Samples of each work; default 1. Choice `work × choices + sample`, as for a client. */
@@ -92,6 +94,8 @@ export class InnerRequests implements RequestHandle {
     const remainingMs = this.remainingMs
     if (remainingMs <= 0) return endedWith(sink, { kind: 'failed', failure: outOfTime(this.#client, request.model) })
     const { choices = 1, streaming = false, ...asked } = request
+    const now = this.#clock.now()
+    const span = innerSpan(this.#client.trace ?? null, request.model.deployment, now)
     const routed: RoutedRequest = {
       ...this.#client,
       ...asked,
@@ -99,14 +103,26 @@ export class InnerRequests implements RequestHandle {
       streaming,
       bytes: bytesOf(request.works),
       deadlineMs: remainingMs,
-      arrivedAt: this.#clock.now(),
+      arrivedAt: now,
+      trace: span,
     }
-    const watched = new WatchedSink(sink)
+    const watched = new WatchedSink(span === null ? sink : this.#traced(sink, span))
     const handle = this.#submit(routed, watched)
     if (watched.hasEnded) return handle
     this.#running.add(handle)
     watched.onEnd = () => this.#running.delete(handle)
     return handle
+  }
+
+  #traced(sink: ResponseSink, span: Span): ResponseSink {
+    return {
+      delta: (firstChoice, choices) => sink.delta(firstChoice, choices),
+      restart: (firstChoice, choices) => sink.restart(firstChoice, choices),
+      end: (outcome) => {
+        endInner(span, outcome, this.#clock.now())
+        sink.end(outcome)
+      },
+    }
   }
 }
 

@@ -11,6 +11,8 @@ import type { ModelRecord } from '#contracts/records.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { FairQueue } from './core/admit.ts'
 import { candidates, type Pick, type Picked } from './core/pick.ts'
+import { type PickPlan, planPick } from './core/pickPlan.ts'
+import type { Need } from './core/prompt.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
 import { ExpertLane } from './expertLane.ts'
 import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
@@ -122,9 +124,16 @@ export class Lanes {
     this.#options.send(job, picked)
   }
 
-  /** Of a pair with experts, how many wait for each; null: for the model as it is. */
-  *waitingByExpert(deployment: DeploymentName): Generator<string | null> {
+  /** Of each job that waits the expert; null: the model as it is. */
+  *waitingExperts(deployment: DeploymentName): Generator<string | null> {
     for (const { expert } of this.#lanes.get(deployment)?.queue.items() ?? []) yield expert
+  }
+
+  /** Who would get it now; nothing is sent. */
+  plan(deployment: DeploymentName, need: Need): PickPlan {
+    const { workers, clock, pick } = this.#options
+    const now = clock.now()
+    return planPick(workers.of(deployment), need, { now, pick, standing: (worker) => workers.standing(worker, now) })
   }
 
   /** Is there a live worker that this job may still go to, free or not? */

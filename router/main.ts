@@ -14,12 +14,13 @@ import { readConfig, type Settings } from './config.ts'
 import { type HttpServer, serveHttp } from './http.ts'
 import { createRouterMetrics, type RouterMetrics } from './metrics.ts'
 import { createRouter, type Router } from './router.ts'
+import { startTracing } from './startTracing.ts'
 import type { RiskParts } from './stagedRoutes.ts'
 import { type Kept, TrafficLog } from './trafficLog.ts'
 
 const drainPollMs = 20
 
-async function start({ config, natsPassword, natsAuthority }: Settings, log: Log): Promise<void> {
+async function start({ config, natsPassword, natsAuthority, tracing: settings }: Settings, log: Log): Promise<void> {
   const clock = systemClock
   const bus = await connectBus({
     ...config.nats,
@@ -34,11 +35,22 @@ async function start({ config, natsPassword, natsAuthority }: Settings, log: Log
   const router = createRouter({ bus, clock, log, metrics, config, random: Math.random, ...traffic })
   await router.start()
   const secondsNow = () => Math.floor(Date.now() / 1_000)
-  const http = await serveHttp({ router, config, clock, log, metrics, secondsNow })
+  const { tracer, close: closeTracing } = startTracing({
+    config: config.tracing,
+    settings,
+    clock,
+    log,
+    metrics,
+    random: Math.random,
+    instance: router.id,
+    epochMs: performance.timeOrigin,
+  })
+  const http = await serveHttp({ router, config, clock, log, metrics, secondsNow, tracer })
   log.info({ router: router.id, url: http.url, port: http.port, pid: process.pid, config }, 'listening')
   onShutdown(log, async () => {
     await drain(router, http, config.limits)
     await bus.close()
+    await closeTracing()
   })
 }
 

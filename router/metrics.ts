@@ -8,8 +8,9 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import type { RouterReport } from '#contracts/messages.ts'
 import { routerMetrics } from '#contracts/metrics.ts'
 import { createMetrics, type Metrics } from '#runtime/metrics.ts'
+import type { PickCause } from './core/pick.ts'
 import { judge, outcomeOf, type RequestOutcomeTag } from './core/goodput.ts'
-import { type ActiveRequest, type RequestOutcome, type RoutedRequest, usageOf } from './request.ts'
+import { type ActiveRequest, type Job, type RequestOutcome, type RoutedRequest, usageOf } from './request.ts'
 
 export type RouterMetrics = Metrics<typeof routerMetrics>
 export const createRouterMetrics = (): RouterMetrics => createMetrics(routerMetrics)
@@ -53,6 +54,10 @@ export class RequestMeter {
     window.dispatched += 1
     addWait(window.waits, waitMs)
     this.#metrics.queueWait.observe({ model: model.deployment }, waitMs / 1_000)
+  }
+
+  picked(job: Job, cause: PickCause): void {
+    this.#metrics.picks.inc({ model: job.request.routed.model.deployment, cause })
   }
 
   overhead(routed: RoutedRequest, now: number): void {
@@ -164,6 +169,7 @@ export class RequestMeter {
     this.#metrics.promptTokens.inc(labels, usage.promptTokens)
     this.#metrics.cachedTokens.inc(labels, usage.cachedTokens)
     this.#metrics.completionTokens.inc(labels, usage.completionTokens)
+    this.#metrics.predictedCachedTokens.inc({ model: labels.model }, predictedCachedTokens(request))
   }
 
   #window(deployment: DeploymentName): Window {
@@ -179,6 +185,18 @@ export class RequestMeter {
 const serviceLearning = 0.1
 const newWindow = (): Window => ({ running: 0, good: 0, lost: 0, waitMs: 0, dispatched: 0, waits: [] })
 const isIdle = ({ running, good, lost, dispatched }: Window) => running + good + lost + dispatched === 0
+
+/** As `cachedTokens` of the usage counts: once for each prompt, in the worker's own tokens and not in estimated ones. */
+function predictedCachedTokens({ jobs }: ActiveRequest): number {
+  let tokens = 0
+  let counted = -1
+  for (const { usage, prompt, heldTokens, promptTokensEstimate } of jobs) {
+    if (usage === null || prompt === counted) continue
+    tokens += (heldTokens / promptTokensEstimate) * usage.promptTokens
+    counted = prompt
+  }
+  return tokens
+}
 
 export function outcomeTag(outcome: RequestOutcome): RequestOutcomeTag {
   return outcome.kind === 'failed' ? outcomeOf(outcome.failure.code) : outcome.kind

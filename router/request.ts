@@ -10,6 +10,7 @@ import { limits } from '#contracts/limits.ts'
 import type { ChoiceDelta, Usage, Work } from '#contracts/messages.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Sampling } from '#contracts/sampling.ts'
+import type { Span } from '#runtime/tracing.ts'
 import type { Waiting } from './core/admit.ts'
 import type { ExpertWish } from './core/expertWish.ts'
 import { estimatedTokens, type Need, needOf } from './core/prompt.ts'
@@ -43,6 +44,8 @@ export interface RoutedRequest {
   readonly arrivedAt: number
   /** When the whole body was there; for what the router adds itself. */
   readonly readAt?: number
+  /** What its spans hang on; absent or null: it is not traced. */
+  readonly trace?: Span | null
 }
 
 /** Who computes a request, and why that one. `named`: the client said so. */
@@ -96,6 +99,10 @@ export interface Job extends Waiting {
   /** Null: the model as it is. Settled before the job is offered to a lane. */
   expert: string | null
   attempt: Attempt | null
+  /** What the worker that it was sent to last was thought to hold of its prompt. */
+  heldTokens: number
+  /** Since when it waits to be sent, or was. */
+  waitingSince: number
   retriesLeft: number
   excluded: WorkerId[]
   usage: Usage | null
@@ -183,6 +190,8 @@ function newJob(request: ActiveRequest, part: Pick<Job, 'work' | 'choices' | 'fi
     need: null,
     expert: null,
     attempt: null,
+    heldTokens: 0,
+    waitingSince: request.routed.arrivedAt,
     retriesLeft: 1,
     excluded: [],
     usage: null,

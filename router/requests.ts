@@ -27,6 +27,7 @@ import {
   type RoutedRequest,
   usageOf,
 } from './request.ts'
+import { queueSpan } from './spans.ts'
 
 const ended: RequestHandle = { cancel: () => undefined }
 
@@ -95,6 +96,10 @@ export class Requests implements DispatchEvents {
       request.dispatchedAt = now
       this.#meter.dispatched(request, now)
     }
+    job.heldTokens = picked.heldTokens
+    this.#meter.picked(job, picked.cause)
+    const { trace } = request.routed
+    if (trace !== undefined && trace !== null) queueSpan(trace, job, now)
     this.#dispatcher.send(job, picked)
   }
 
@@ -144,7 +149,7 @@ export class Requests implements DispatchEvents {
         return
       case 'after':
         worker.pausedUntil = this.#clock.now() + Math.min(failure.retry.afterMs, limits.router.pauseMsMax)
-        this.#lanes.putBack(job)
+        this.#putBack(job)
         return
       case 'elsewhere':
         this.#elsewhere(job, worker, failure)
@@ -205,6 +210,11 @@ export class Requests implements DispatchEvents {
       return
     }
     this.#meter.retried(job.request, 'refused')
+    this.#putBack(job)
+  }
+
+  #putBack(job: Job): void {
+    job.waitingSince = this.#clock.now()
     this.#lanes.putBack(job)
   }
 
@@ -217,7 +227,7 @@ export class Requests implements DispatchEvents {
     job.retriesLeft -= 1
     this.#meter.retried(job.request, cause)
     if (!job.request.routed.streaming) job.request.sink.restart(job.firstChoice, job.choices)
-    this.#lanes.putBack(job)
+    this.#putBack(job)
   }
 
   #jobDone(job: Job): void {

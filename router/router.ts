@@ -5,26 +5,30 @@
  * Owns the order of start and stop and the one timer that looks after all deadlines. What happens to requests is in
  * `requests.ts`, what waits is in `lanes.ts`, what is sent is in `dispatch.ts`.
  */
+import type { DigestOwner } from '#algorithms/prefixDigest.ts'
 import { Failure } from '#contracts/failure.ts'
 import { RouterId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
+import type { Work } from '#contracts/messages.ts'
 import type { KeyRecord, ModelRecord, RouteRecord } from '#contracts/records.ts'
 import type { RouterConfig } from '#contracts/routerConfig.ts'
-import { baseExpert } from '#contracts/resources/modelDeployment.ts'
 import { subjects } from '#contracts/subjects.ts'
 import type { Bus, BusState, Subscription } from '#runtime/bus.ts'
 import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
-import { encode } from '#runtime/messages.ts'
 import { Authenticator } from './auth.ts'
 import type { KeptAnswer } from './cascade.ts'
 import { type Pick, pick } from './core/pick.ts'
+import type { PickPlan } from './core/pickPlan.ts'
+import { estimatedTokens, needOf } from './core/prompt.ts'
 import { targetsOf } from './core/route.ts'
 import { WorkerTable } from './core/workers.ts'
+import { Demand } from './demand.ts'
 import { Deployments } from './deployments.ts'
 import { Dispatcher } from './dispatch.ts'
 import { ExpertChoices } from './expertChoices.ts'
 import { Feedback, type Labelled, type LabelTaken } from './feedback.ts'
+import { observeExperts } from './expertLane.ts'
 import { Gates } from './gates.ts'
 import { Lanes } from './lanes.ts'
 import { RequestMeter, type RouterMetrics } from './metrics.ts'
@@ -76,6 +80,8 @@ export interface Router {
   decide(request: NamedRequest): Decided | undefined
   /** What `decide` would say now. */
   explain(request: NamedRequest): Decided | undefined
+  /** Which worker of the deployment would get this prompt now, and why. */
+  planPick(model: ModelRecord, work: Work, owner: DigestOwner): PickPlan
   /** The route of that name, where it takes several steps. */
   stagedRoute(name: string): StagedRecord | undefined
   /** Throws the Failure to answer with, where nothing is begun; else the request is answered whenever it is. */
@@ -122,6 +128,7 @@ class BusRouter implements Router {
   readonly #staged: StagedRoutes
   readonly #feedback: Feedback
   readonly #gates: Gates
+  readonly #demand: Demand
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
   /** Ids stand in every frame of a stream, so they are short. */
@@ -131,15 +138,11 @@ class BusRouter implements Router {
   /** While it drains. */
   #acceptsUntil = Number.NEGATIVE_INFINITY
   #ids = 0
-  #reportedAt: number
-  /** A report out of turn is under way. */
-  #hurriedReport: Timer | null = null
 
   constructor(options: RouterOptions) {
     const { bus, clock, log, metrics, config, random } = options
     const workers = this.#workers
     this.#options = options
-    this.#reportedAt = clock.now()
     this.id = config.router ?? newRouterId(random)
     this.#idStem = this.id.replace(/^router-/, '')
     this.#meter = new RequestMeter(metrics)
@@ -154,7 +157,7 @@ class BusRouter implements Router {
       send: (job, picked) => requests.send(job, picked),
       drop: (job, failure) => requests.drop(job, failure),
       held: {
-        began: () => this.#reportSoon(),
+        began: () => this.#demand.reportSoon(),
         ended: (deployment, how, heldMs) => this.#meter.holdEnded(deployment, how, heldMs),
       },
     })
@@ -176,8 +179,16 @@ class BusRouter implements Router {
         },
       },
     })
-    this.#authenticator = new Authenticator(this.#registry)
     const registry = this.#registry
+    this.#demand = new Demand({
+      router: this.id,
+      bus,
+      clock,
+      meter: this.#meter,
+      deployments: () => registry.models().map(({ deployment }) => deployment),
+      depth: (of) => lanes.depth(of),
+    })
+    this.#authenticator = new Authenticator(registry)
     const deployments = new Deployments({ registry, workers, lanes, meter: this.#meter, clock })
     this.#routing = new Routing({ registry, deployments, clock, log, metrics, accessLog })
     this.#feedback = new Feedback({ bus, clock, log })
@@ -191,10 +202,8 @@ class BusRouter implements Router {
       bus.subscribe(subjects.stream(this.id), (payload) => this.#dispatcher.receive(payload)),
       bus.onState((state) => this.#onBusState(state)),
     )
-    this.#timers.push(
-      clock.every(limits.router.sweepIntervalMs, () => this.#sweep()),
-      clock.every(limits.router.reportIntervalMs, () => this.#report()),
-    )
+    this.#timers.push(clock.every(limits.router.sweepIntervalMs, () => this.#sweep()))
+    this.#demand.start()
     this.#gates.start()
     this.#feedback.start()
     await this.#registry.start()
@@ -236,7 +245,11 @@ class BusRouter implements Router {
 
   explain(request: NamedRequest): Decided | undefined {
     const route = this.#routing.staged(request.model)
-    return route === undefined ? this.#routing.explain(request) : this.#staged.explain(route, request)
+    return route === undefined ? this.#routing.explain(request) : this.#staged.explain(route)
+  }
+
+  planPick(model: ModelRecord, work: Work, owner: DigestOwner): PickPlan {
+    return this.#lanes.plan(model.deployment, needOf(work, { owner, name: '', promptTokens: estimatedTokens(work) }))
   }
 
   stagedRoute(name: string): StagedRecord | undefined {
@@ -292,21 +305,11 @@ class BusRouter implements Router {
       metrics.queueDepth.set({ model: deployment }, depth.requests)
       metrics.queueBytes.set({ model: deployment }, depth.bytes)
       metrics.held.set({ model: deployment }, depth.held)
-      this.#observeExperts(record)
+      observeExperts(record, this.#lanes.waitingExperts(deployment), metrics)
       const standings = this.#workers.of(deployment).map((worker) => this.#workers.standing(worker, clock.now()))
       for (const state of ['live', 'suspect', 'loading', 'draining'] as const)
         metrics.workers.set({ model: deployment, state }, standings.filter((each) => each === state).length)
     }
-  }
-
-  #observeExperts({ deployment, experts }: ModelRecord): void {
-    if (experts.length === 0) return
-    const waiting = new Map<string, number>([baseExpert, ...experts.map(({ name }) => name)].map((name) => [name, 0]))
-    for (const expert of this.#lanes.waitingByExpert(deployment)) {
-      const name = expert ?? baseExpert
-      waiting.set(name, (waiting.get(name) ?? 0) + 1)
-    }
-    for (const [expert, depth] of waiting) this.#options.metrics.expertQueue.set({ model: deployment, expert }, depth)
   }
 
   drain(acceptMs: number): void {
@@ -320,8 +323,7 @@ class BusRouter implements Router {
     this.#acceptsUntil = Number.NEGATIVE_INFINITY
     this.#requests.endAll(drainingFailure())
     for (const timer of this.#timers.splice(0)) timer.cancel()
-    this.#hurriedReport?.cancel()
-    this.#hurriedReport = null
+    this.#demand.stop()
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
     this.#gates.stop()
     this.#staged.stop()
@@ -363,28 +365,6 @@ class BusRouter implements Router {
       this.#lanes.sweep()
     }
     this.#requests.sweep()
-  }
-
-  /** Somebody waits for a worker to be started: the operator hears of it now, not at the next full second. */
-  #reportSoon(): void {
-    if (this.#hurriedReport !== null) return
-    const { clock } = this.#options
-    const waitMs = Math.max(0, this.#reportedAt + limits.router.heldReportMs - clock.now())
-    this.#hurriedReport = clock.after(waitMs, () => {
-      this.#hurriedReport = null
-      this.#report()
-    })
-  }
-
-  #report(): void {
-    const { bus, clock } = this.#options
-    if (bus.state !== 'connected') return
-    const now = clock.now()
-    const names = this.#registry.models().map((record) => record.deployment)
-    const seconds = Math.max(1, now - this.#reportedAt) / 1_000
-    const deployments = this.#meter.report(names, (name) => this.#lanes.depth(name), seconds)
-    this.#reportedAt = now
-    bus.publish(subjects.routerReport(this.id), encode({ router: this.id, deployments }))
   }
 
   #routeView(record: RouteRecord): RouteView {

@@ -169,6 +169,26 @@ describe('shares', () => {
   })
 })
 
+describe('which worker it would be', () => {
+  interface Planned {
+    readonly pick: { readonly workers: readonly { readonly first_token_ms: number; readonly cost_ms: number }[] }
+  }
+
+  test('with the whole body: of each worker what it holds and what it would take', async () => {
+    const messages = [{ role: 'user', content: 'a long question '.repeat(40) }]
+    const { pick } = (await explain({ model: 'smol', messages })).body as unknown as Planned
+    expect(pick).toMatchObject({ worker: 'w1', cause: 'only', prompt_tokens: 161, prefixes: 1 })
+    expect(pick.workers).toMatchObject([{ worker: 'w1', standing: 'live', held_tokens: 0, place: 1 }])
+    for (const { first_token_ms: first, cost_ms: cost } of pick.workers) expect(cost).toBeGreaterThan(first)
+    expect(stage.router.active).toBe(0)
+  })
+
+  test('nothing of workers where there is no prompt, and a wrong one is refused', async () => {
+    expect((await explain({ model: 'smol' })).body).not.toHaveProperty('pick')
+    expect((await explain({ model: 'smol', messages: [] })).status).toBe(400)
+  })
+})
+
 describe('a decision leaves its record', () => {
   test('in headers, on request only, of streams too', async () => {
     const headers = { 'x-paceline-explain': 'true', 'x-user-id': 'u1' }

@@ -54,10 +54,47 @@ const routes: readonly PanelOptions[] = [
   },
 ]
 
+const picks: readonly PanelOptions[] = [
+  {
+    title: 'Why this worker',
+    description:
+      'held: it has part of the prompt. meeting: nobody has; requests that begin alike meet. cheapest: least time. only: nobody else had room; where that grows, workers are full.',
+    unit: 'reqps',
+    lines: [
+      { query: perSecond(router.picks, { where, window, by: ['model', 'cause'] }), legend: '{{model}}: {{cause}}' },
+    ],
+  },
+  {
+    title: 'Prompt tokens held, as predicted and as found',
+    description:
+      'Share of all prompt tokens. Found below predicted: prefixes are gone when their requests come (larger engine.prefixCacheMiB) or texts that look alike differ in tokens.',
+    unit: 'percentunit',
+    lines: [
+      { query: shareOfPrompts(router.predictedCachedTokens), legend: '{{model}}: predicted' },
+      { query: shareOfPrompts(router.cachedTokens), legend: '{{model}}: found' },
+    ],
+  },
+  {
+    title: 'Spans of traces',
+    description:
+      'Only while router.tracing is on. failed: the receiver does not take them; dropped: more than it takes.',
+    unit: 'ops',
+    lines: [{ query: perSecond(router.spans, { where, window, by: ['outcome'] }), legend: '{{outcome}}' }],
+  },
+]
+
+function shareOfPrompts(tokens: typeof router.predictedCachedTokens | typeof router.cachedTokens): string {
+  const all = perSecond(router.promptTokens, { where, window, by: ['model'] })
+  return `${perSecond(tokens, { where, window, by: ['model'] })} / ${all}`
+}
+
 export const routesDashboard = dashboard({
   uid: 'paceline-routes',
   title: 'Paceline / Routes',
   description: 'Who gets the requests of each ModelRoute, why, and how they end.',
   withModel: false,
-  sections: [{ title: 'Routes', panels: routes }],
+  sections: [
+    { title: 'Routes', panels: routes },
+    { title: 'Which worker', panels: picks },
+  ],
 })

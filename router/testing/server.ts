@@ -2,6 +2,7 @@
 import { connect } from 'node:net'
 import { delay, systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
+import type { Tracer } from '#runtime/tracing.ts'
 import { RouterConfig } from '#contracts/routerConfig.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import { type HttpServer, serveHttp } from '../http.ts'
@@ -23,7 +24,12 @@ export interface ServedStage extends Stage {
 }
 
 export async function serveStage(
-  options: { limits?: object; worker?: Partial<FakeWorkerOptions>; record?: ModelRecord } & RiskParts = {},
+  options: {
+    limits?: object
+    worker?: Partial<FakeWorkerOptions>
+    record?: ModelRecord
+    tracer?: Tracer
+  } & RiskParts = {},
 ): Promise<ServedStage> {
   const config = RouterConfig.parse({ ...routerConfig, limits: options.limits ?? {} })
   const stage = await setStage(systemClock, config, options)
@@ -32,7 +38,15 @@ export async function serveStage(
   await until(() => stage.router.model('smol')?.ready === true)
   const { router, metrics } = stage
   const secondsNow = () => 1_700_000_000
-  const http = await serveHttp({ router, config, clock: systemClock, log: silentLog, metrics, secondsNow })
+  const http = await serveHttp({
+    router,
+    config,
+    clock: systemClock,
+    log: silentLog,
+    metrics,
+    secondsNow,
+    tracer: options.tracer ?? null,
+  })
   const post: ServedStage['post'] = (path, body, { headers = {}, signal } = {}) =>
     fetch(http.url + path, {
       method: 'POST',
