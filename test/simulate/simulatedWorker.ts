@@ -1,5 +1,6 @@
 /** A worker as `gpu-worker/main.ts` makes it, with the simulated engine, on a simulated process. */
 import type { DeploymentName, Revision, WorkerId } from '#contracts/ids.ts'
+import type { CostCurveMessage } from '#contracts/messages.ts'
 import type { Fault } from '#contracts/resources/modelDeployment.ts'
 import { WorkerConfig } from '#contracts/workerConfig.ts'
 import type { Bus } from '#runtime/bus.ts'
@@ -19,6 +20,11 @@ export interface SimulatedWorkerOptions {
   readonly clock: Clock
   readonly slots: number
   readonly faults: readonly Fault[]
+  readonly contextTokensMax?: number
+  /** What its steps take and what it has measured of them; a straight line where none is given. */
+  readonly curve?: CostCurveMessage
+  /** Told of every step: what it takes. */
+  readonly onStep?: (ms: number) => void
   readonly crash: () => void
   /** A bug ended the engine loop: `gpu-worker/main.ts` would end the process. */
   readonly onBug: (error: unknown) => void
@@ -27,14 +33,14 @@ export interface SimulatedWorkerOptions {
 export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
   const { bus, clock } = options
   // All workers have one model seed: their texts must be the same.
-  const simulated = { promptTokensPerSecond: 2_000, stepMs: 10, rowMs: 1, seed: 1, faults: [...options.faults] }
+  const simulated = { ...timesOf(options), seed: 1, faults: [...options.faults] }
   const config = WorkerConfig.parse({
     worker: options.worker,
     deployment: options.deployment,
     revision: options.revision,
     modelPath: null,
     modelSha256: null,
-    engine: { kind: 'simulated', slots: options.slots, contextTokensMax: 1_024, simulated },
+    engine: { kind: 'simulated', slots: options.slots, contextTokensMax: options.contextTokensMax ?? 1_024, simulated },
     kvCacheType: 'auto',
     slo: { ttftMs: 1_000, tpotMs: 100 },
     nats: { url: 'nats://fake', user: 'worker' },
@@ -51,6 +57,12 @@ export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
     clock,
     crash: options.crash,
   })
+  const run = runner.decode.bind(runner)
+  runner.decode = async (spans) => {
+    const result = await run(spans)
+    if (result.kind === 'decoded') options.onStep?.(result.decodeMs)
+    return result
+  }
   const hardware = { pid: 1, cpus: 1, metricsUrl: 'http://fake' }
   const metrics = workerMetricsShared()
   const worker = createWorker({
@@ -62,9 +74,21 @@ export function startSimulatedWorker(options: SimulatedWorkerOptions): Worker {
     metrics,
     config,
     hardware,
-    curveStore: noMeasurements,
+    curveStore: {
+      ...noMeasurements,
+      read: (kind) =>
+        Promise.resolve(
+          kind === 'curve' && options.curve !== undefined ? { curve: options.curve, isQuiet: true } : null,
+        ),
+    },
   })
   worker.finished.catch(options.onBug)
   worker.start()
   return worker
+}
+
+function timesOf({ curve }: SimulatedWorkerOptions) {
+  if (curve === undefined) return { promptTokensPerSecond: 2_000, stepMs: 10, rowMs: 1 }
+  const { rows, contexts, ms, promptTokensPerSecond } = curve
+  return { costCurve: { rows, contexts, ms }, promptTokensPerSecond }
 }
