@@ -80,7 +80,11 @@ export class LawReader {
     if (isRanked) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
     const masses = this.#blockMasses
     const everything = { last: endOfRanking, mass: row.massOfBlocks(measure, masses) }
-    const kept = topP < 1 ? this.#keptBy(topP * everything.mass, measure, everything.mass) : null
+    const massMax = topP * everything.mass
+    const isShort = topP < 1 && sureShare * everything.mass < 1
+    const short = isShort ? this.#lawOfFew(massMax, measure) : null
+    if (short !== null) return short
+    const kept = topP < 1 ? this.#keptBy(massMax, measure) : null
     const write = () => this.#write(measure, (kept ?? everything).last)
     return new UnwrittenLaw({ row, measure, kept: kept ?? everything, masses: kept === null ? masses : null, write })
   }
@@ -95,6 +99,25 @@ export class LawReader {
     const tokens = Int32Array.from(ranked.subarray(0, countKept(weights, topP))).sort()
     for (let i = 0; i < tokens.length; i++) weights[i] = this.#weightOf(tokens[i] ?? 0, measure)
     return normalised(tokens, weights.slice(0, tokens.length))
+  }
+
+  /** The tokens that hold this much mass, where they are few; else null. */
+  #lawOfFew(massMax: number, measure: Measure): Law | null {
+    const { logits } = this.#row
+    const ranked = this.#leaders.findNear(this.#row, shortRanking)
+    let mass = 0
+    for (let count = 0; count < ranked.length; count++) {
+      if (mass >= massMax) {
+        const tokens = Int32Array.from(ranked.subarray(0, count)).sort()
+        const masses = new Float64Array(count)
+        for (let i = 0; i < count; i++) masses[i] = massOf(logits[tokens[i] ?? 0] ?? 0, measure)
+        return normalised(tokens, masses)
+      }
+      const logit = logits[ranked[count] ?? 0] ?? 0
+      if (logit < measure.logitMin) return null
+      mass += massOf(logit, measure)
+    }
+    return null
   }
 
   #weightOf(token: number, { reference, sharpness, logitMin }: Measure): number {
@@ -126,9 +149,7 @@ export class LawReader {
    * laws have that much in their first nats, so only blocks that reach so far up are looked at, and more where it was not enough. null where
    * by rounding no token has that much before it.
    */
-  #keptBy(massMax: number, measure: Measure, total: number): Kept | null {
-    const short = sureShare * total < 1 ? this.#keptOfFew(massMax, measure) : null
-    if (short !== null) return short
+  #keptBy(massMax: number, measure: Measure): Kept | null {
     let kept: Kept | null = null
     for (const nats of borderNats) {
       const bins = this.#fillBins(nats, measure)
@@ -145,19 +166,6 @@ export class LawReader {
       break
     }
     return kept
-  }
-
-  /** null: that much mass is not in a short ranking. */
-  #keptOfFew(massMax: number, measure: Measure): Kept | null {
-    const { logits } = this.#row
-    let mass = 0
-    for (const token of this.#leaders.findNear(this.#row, shortRanking)) {
-      const logit = logits[token] ?? 0
-      if (logit < measure.logitMin) return null
-      mass += massOf(logit, measure)
-      if (mass >= massMax) return { last: { logit, token }, mass }
-    }
-    return null
   }
 
   /** Mass by place in the ranking, in bins 1/64 nat wide, of tokens this far below the best. */
