@@ -6,10 +6,13 @@
  */
 import type { ExpertRequest } from '#algorithms/expertQueues.ts'
 import { limits } from '#contracts/limits.ts'
+import type { ModelRecord } from '#contracts/records.ts'
+import { baseExpert } from '#contracts/resources/modelDeployment.ts'
 import type { FairQueue } from './core/admit.ts'
 import { type Expert, type ExpertSeat, placeNext } from './core/expertLine.ts'
 import type { Picked } from './core/pick.ts'
 import type { Worker } from './core/workers.ts'
+import type { RouterMetrics } from './metrics.ts'
 import { type Job, jobNeed } from './request.ts'
 
 interface Turn {
@@ -74,3 +77,15 @@ const waiterOf = (job: Job, tenantServed: number): ExpertRequest<Job, Expert> =>
   tenantServed,
   startBy: job.request.routed.arrivedAt + limits.experts.waitMsMax,
 })
+
+/** How many wait for each, those for whom nobody waits included. */
+export function observeExperts(
+  { deployment, experts }: ModelRecord,
+  waiting: Iterable<Expert>,
+  metrics: RouterMetrics,
+): void {
+  if (experts.length === 0) return
+  const depths = new Map([baseExpert, ...experts.map(({ name }) => name)].map((name) => [name, 0]))
+  for (const expert of waiting) depths.set(expert ?? baseExpert, (depths.get(expert ?? baseExpert) ?? 0) + 1)
+  for (const [expert, depth] of depths) metrics.expertQueue.set({ model: deployment, expert }, depth)
+}

@@ -14,6 +14,7 @@ import { candidates, type Pick, type Picked } from './core/pick.ts'
 import { type PickPlan, planPick } from './core/pickPlan.ts'
 import type { Need } from './core/prompt.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
+import { decideYield, notYielding, onServedElsewhere, type Yielding } from './core/yielding.ts'
 import { ExpertLane } from './expertLane.ts'
 import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
 import type { Depth } from './metrics.ts'
@@ -32,6 +33,8 @@ export interface LanesOptions {
 
 interface Lane {
   readonly queue: FairQueue<Job>
+  /** To tenants that wait at other routers. */
+  yielding: Yielding
   /** Null: the pair has no experts. */
   experts: ExpertLane | null
   /** Since when no worker at all is known; null while there is one. */
@@ -97,22 +100,23 @@ export class Lanes {
     const lane = this.#lanes.get(deployment)
     if (lane === undefined) return
     const { queue, experts } = lane
-    if (experts !== null) return this.#placeExperts(deployment, queue, experts)
+    if (experts !== null) return this.#placeExperts(deployment, lane, experts)
     for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
       const picked = this.#pickFor(job, deployment)
-      if (picked === null) return
+      if (picked === null || this.#mustYield(lane)) return
       queue.take()
       this.#place(job, picked, queue)
     }
   }
 
-  #placeExperts(deployment: DeploymentName, queue: FairQueue<Job>, experts: ExpertLane): void {
+  #placeExperts(deployment: DeploymentName, lane: Lane, experts: ExpertLane): void {
+    const { queue } = lane
     for (;;) {
       const now = this.#options.clock.now()
       const live = this.#options.workers.of(deployment).filter((worker) => this.#isLive(worker, now))
       const eligible = candidates(live, { excluded: [], now, isLive: () => true })
       const next = experts.next({ queue, eligible, workers: live.length, now })
-      if (next === null) return
+      if (next === null || this.#mustYield(lane)) return
       queue.takeItem(next.job)
       this.#place(next.job, next.picked, queue)
     }
@@ -127,6 +131,25 @@ export class Lanes {
   /** Of each job that waits the expert; null: the model as it is. */
   *waitingExperts(deployment: DeploymentName): Generator<string | null> {
     for (const { expert } of this.#lanes.get(deployment)?.queue.items() ?? []) yield expert
+  }
+
+  /** There is room, and somebody who is behind waits for it elsewhere. */
+  #mustYield(lane: Lane): boolean {
+    const { waits, state } = decideYield(lane.yielding, lane.queue.yields, this.#options.clock.now())
+    lane.yielding = state
+    return waits
+  }
+
+  *queues(): Generator<readonly [DeploymentName, FairQueue<Job>]> {
+    for (const [deployment, { queue }] of this.#lanes) yield [deployment, queue]
+  }
+
+  /** Others have said whom they served, and who waits there. */
+  heardElsewhere(deployment: DeploymentName, wasServed: boolean): void {
+    const lane = this.#lanes.get(deployment)
+    if (lane === undefined) return
+    if (wasServed) lane.yielding = onServedElsewhere(lane.yielding)
+    this.place(deployment)
   }
 
   /** Who would get it now; nothing is sent. */
@@ -194,7 +217,7 @@ export class Lanes {
       return found
     }
     const experts = model.experts.length > 0 ? new ExpertLane() : null
-    const lane = { queue: new FairQueue<Job>(model.queue), experts, workerlessSince: null }
+    const lane = { queue: new FairQueue<Job>(model.queue), yielding: notYielding, experts, workerlessSince: null }
     this.#lanes.set(model.deployment, lane)
     return lane
   }

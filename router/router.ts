@@ -7,7 +7,7 @@
  */
 import type { DigestOwner } from '#algorithms/prefixDigest.ts'
 import { Failure } from '#contracts/failure.ts'
-import { RouterId } from '#contracts/ids.ts'
+import type { RouterId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Work } from '#contracts/messages.ts'
 import type { KeyRecord, ModelRecord, RouteRecord } from '#contracts/records.ts'
@@ -35,9 +35,11 @@ import { RequestMeter, type RouterMetrics } from './metrics.ts'
 import { Registry } from './registry.ts'
 import type { RequestHandle, ResponseSink, RoutedRequest } from './request.ts'
 import { Requests } from './requests.ts'
+import { newRouterId } from './routerId.ts'
 import { type Decided, type NamedRequest, Routing } from './routing.ts'
 import type { StagedRecord, StagedRequest } from './staged.ts'
 import { type RiskParts, StagedRoutes } from './stagedRoutes.ts'
+import { TenantsExchange } from './tenantsNews.ts'
 
 export interface RouterOptions extends RiskParts {
   readonly bus: Bus
@@ -111,7 +113,6 @@ export function createRouter(options: RouterOptions): Router {
   return new BusRouter(options)
 }
 
-const idCharacters = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const refusedAfterMs = limits.queue.retryAfterMsDefault
 
 class BusRouter implements Router {
@@ -129,6 +130,7 @@ class BusRouter implements Router {
   readonly #feedback: Feedback
   readonly #gates: Gates
   readonly #demand: Demand
+  readonly #tenants: TenantsExchange
   readonly #timers: Timer[] = []
   readonly #subscriptions: Subscription[] = []
   /** Ids stand in every frame of a stream, so they are short. */
@@ -188,6 +190,14 @@ class BusRouter implements Router {
       deployments: () => registry.models().map(({ deployment }) => deployment),
       depth: (of) => lanes.depth(of),
     })
+    this.#tenants = new TenantsExchange({
+      router: this.id,
+      bus,
+      clock,
+      log,
+      queues: () => lanes.queues(),
+      changed: (deployment, wasServed) => lanes.heardElsewhere(deployment, wasServed),
+    })
     this.#authenticator = new Authenticator(registry)
     const deployments = new Deployments({ registry, workers, lanes, meter: this.#meter, clock })
     this.#routing = new Routing({ registry, deployments, clock, log, metrics, accessLog })
@@ -204,6 +214,7 @@ class BusRouter implements Router {
     )
     this.#timers.push(clock.every(limits.router.sweepIntervalMs, () => this.#sweep()))
     this.#demand.start()
+    this.#tenants.start()
     this.#gates.start()
     this.#feedback.start()
     await this.#registry.start()
@@ -324,6 +335,7 @@ class BusRouter implements Router {
     this.#requests.endAll(drainingFailure())
     for (const timer of this.#timers.splice(0)) timer.cancel()
     this.#demand.stop()
+    this.#tenants.stop()
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
     this.#gates.stop()
     this.#staged.stop()
@@ -384,9 +396,4 @@ function drainingFailure(): Failure {
   return new Failure('draining', 'this router is shutting down; send the request again', {
     retry: { kind: 'after', afterMs: refusedAfterMs },
   })
-}
-
-function newRouterId(random: () => number): RouterId {
-  const characters = Array.from({ length: 10 }, () => idCharacters[Math.floor(random() * idCharacters.length)])
-  return RouterId.parse(`router-${characters.join('')}`)
 }

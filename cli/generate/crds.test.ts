@@ -169,6 +169,12 @@ describe('two judges, one verdict', () => {
     [{ direct: { deployment: 'a' } }, undefined],
     [{ risk: { deployment: 'a', escalateTo: 'a' } }, 'another deployment'],
     [{ risk: { deployment: 'a', escalateTo: 'b', answerBelow: 0.9 } }, 'must not be over escalateFrom'],
+    [{ risk: { deployment: 'a', escalateTo: 'b', sources: [{ name: 'silent' }] } }, 'exactly one of'],
+    [{ risk: { deployment: 'a', escalateTo: 'b', labels: [{ name: 'spam', pattern: 'spam' }] } }, 'one label tells'],
+    [
+      { risk: { deployment: 'a', escalateTo: 'b', sources: [{ name: 'sum', validator: { check: 'json' } }] } },
+      undefined,
+    ],
   ])('a route with %j is judged alike', (fields, words) => {
     const value = { name: 'assistant', ...fields }
     const problems = structuralVerdict(specSchema('ModelRoute'), value).problems.join()
@@ -185,7 +191,7 @@ test('a new pair sets nothing that has no effect yet, and whatever does is named
   expect(said({})).toEqual([])
   expect(said({ draft: plain.target, kvPrediction: { mode: 'auto' } })).toEqual(['spec.kvPrediction.mode'])
   expect(said({ compression: { kvCache: { cold: 'gear4' }, weights: { budgetBits: 4 } } })).toHaveLength(2)
-  expect(said({ speculation: { method: 'ngram' }, experts: [{ name: 'sql', adapter: plain.target }] })).toHaveLength(1)
+  expect(said({ speculation: { method: 'ngram' }, experts: [{ name: 'sql', adapter: plain.target }] })).toEqual([])
 })
 
 describe('the conversion', () => {

@@ -12,6 +12,7 @@ import { filledIn } from '../../charts/monitoring/queries.ts'
 import { whyNoNats } from './support/needs.ts'
 import { emptyPanels, panels, unknownIn } from './support/panels.ts'
 import { quizMap, quizPairs, quizRoute } from './support/quizCascade.ts'
+import { riskMap, riskRoute } from './support/quizRisk.ts'
 import { findPrometheus, type Prometheus, startPrometheus } from './support/prometheus.ts'
 import { gatedTexts, simulatedExperts } from './support/simulatedExperts.ts'
 import { freePort, Place, route, type Run, simulated } from './support/started.ts'
@@ -59,7 +60,8 @@ describe.skipIf(reason !== null)('asked to a real Prometheus', () => {
     const late = drafting('late', ['slo: { ttftMs: 1, tpotMs: 1 }', ...skills].join('\n  '))
     const either = route('either', 'weighted: [{ deployment: pair, weight: 1 }, { deployment: late, weight: 1 }]')
     const cascades = [...quizPairs, quizRoute('cascade'), quizRoute('watched', 'shadow: true'), quizMap()]
-    const file = (pair: string) => place.write('pairs.yaml', [pair, late, either, ...cascades].join('\n---\n'))
+    const judging = [...cascades, riskRoute('risk'), riskMap()]
+    const file = (pair: string) => place.write('pairs.yaml', [pair, late, either, ...judging].join('\n---\n'))
     run = place.run('up', '--port', port, '--file', file(drafting('pair')))
     await run.says('Try it:')
     const status = place.run('status', '--port', port, '--json')
@@ -139,7 +141,7 @@ async function traffic(port: string, prometheus: Prometheus): Promise<void> {
       await client.chat.completions.create({ model, messages, max_tokens: 4 })
     }
     await client.chat.completions.create({ model: 'either', messages, max_tokens: 4 })
-    for (const model of ['cascade', 'watched'])
+    for (const model of ['cascade', 'watched', 'risk'])
       for (const content of ['first', 'second', 'third', 'fourth'])
         await client.chat.completions.create({ model, messages: [{ role: 'user', content }], max_tokens: 4 })
     for (const model of ['late:sql', 'late:verse'])

@@ -2,34 +2,14 @@
  * Experts on a local instance, from the file to the answer: what a client names reaches the worker, the gate chooses for who names
  * nothing, and an adapter that cannot be used fails nobody but who asks for it.
  */
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { writePreGate } from '#algorithms/preGate/gateFile.ts'
-import { trainPreGate, trainingDefaults } from '#algorithms/preGate/train.ts'
-import { systemClock } from '#runtime/clock.ts'
-import { SimulatedSettings } from '#contracts/resources/modelDeployment.ts'
-import { createSimulatedRunner } from '../../gpu-worker/simulated/simulatedRunner.ts'
-import { tokenizerDigest } from '../../gpu-worker/trigramTableFile.ts'
+import { gatedTexts, simulatedExperts } from './support/simulatedExperts.ts'
 import { whyNoNats } from './support/needs.ts'
 import { freePort, Place, type Run } from './support/started.ts'
 
 const reason = whyNoNats()
 if (reason !== null) console.warn(`experts are not tested: ${reason}`)
-
-const texts = { sql: ['select a from b', 'join two tables'], verse: ['a sonnet on spring', 'rhyme me a song'] } as const
-
-/** For the tokenizer of the simulated engine. */
-function simulatedGate(): Uint8Array {
-  const shape = { slots: 1, contextTokensMax: 64, kvLayout: 'split', clock: systemClock } as const
-  const runner = createSimulatedRunner({ ...SimulatedSettings.parse({}), ...shape })
-  const examples = Object.entries(texts).flatMap(([expert, own]) =>
-    own.map((text) => ({ tokens: runner.tokenize(text, { parseSpecial: false, addBegin: false }), expert })),
-  )
-  const form = { buckets: 1_024, gramMax: 2, tokensMax: 64 }
-  const gate = trainPreGate(examples, { ...trainingDefaults, form, seed: 1 })
-  return new Uint8Array(writePreGate(gate, tokenizerDigest(runner)))
-}
 
 describe.skipIf(reason !== null)('a pair with experts on a local instance', () => {
   let place: Place
@@ -40,9 +20,6 @@ describe.skipIf(reason !== null)('a pair with experts on a local instance', () =
     place = new Place()
     const port = String(await freePort())
     url = `http://127.0.0.1:${port}`
-    const bytes = simulatedGate()
-    const gatePath = place.writeBytes('simulated.gate', bytes)
-    const adapter = { source: 'file:///nowhere.gguf', sha256: '0'.repeat(64) }
     const pair = {
       apiVersion: 'paceline.dev/v1alpha1',
       kind: 'ModelDeployment',
@@ -54,8 +31,7 @@ describe.skipIf(reason !== null)('a pair with experts on a local instance', () =
           contextTokensMax: 128,
           simulated: { stepMs: 1, promptTokensPerSecond: 100_000, refusedExperts: ['law'] },
         },
-        experts: ['sql', 'verse', 'law'].map((name) => ({ name, adapter })),
-        gate: { file: { source: `file://${gatePath}`, sha256: createHash('sha256').update(bytes).digest('hex') } },
+        ...simulatedExperts(place, ['sql', 'verse', 'law']),
       },
     }
     run = place.run('up', '--port', port, '--file', place.write('pair.yaml', JSON.stringify(pair)))
@@ -101,11 +77,11 @@ describe.skipIf(reason !== null)('a pair with experts on a local instance', () =
 
   test('leaves the choice to the gate where the client makes none', async () => {
     // A worker on a busy machine may answer later than a request waits for it; its answer then counts for the next one.
-    for (const [expert, own] of Object.entries(texts))
+    for (const [expert, own] of Object.entries(gatedTexts))
       for (const text of own)
         await until(`${text} at ${expert}`, async () => (await ask('smol', text)).by.expert === expert)
-    const named = await ask('smol:sql', texts.sql[0])
-    const gated = await ask('smol', texts.sql[0])
+    const named = await ask('smol:sql', gatedTexts.sql[0])
+    const gated = await ask('smol', gatedTexts.sql[0])
     expect(gated.by).toEqual({ expert: 'sql', cause: 'remembered' })
     expect(gated.text).toBe(named.text)
   })
