@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DeploymentName, RequestId, RouteName, TenantId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import { RouteLabel } from '#contracts/messages.ts'
@@ -9,6 +9,7 @@ import { createFakeNetwork, type FakeNetwork } from '#test/simulate/fakeBus.ts'
 import { createFakeClock, type FakeClock } from '#test/simulate/fakeClock.ts'
 import { createRandom } from '#test/simulate/random.ts'
 import { Feedback } from './feedback.ts'
+import { type ServedStage, serveStage } from './testing/server.ts'
 
 const tenant = TenantId.parse('ada')
 const kept = (request: string, calibration = 'c') => ({
@@ -88,4 +89,26 @@ test('what is not understood is passed over', async () => {
   network.connect('stranger').publish(subjects.passedLabel, encode({ request: 'r1' }))
   await clock.advance(10)
   expect(heard).toEqual([])
+})
+
+describe('over HTTP', () => {
+  let stage: ServedStage
+  beforeAll(async () => {
+    stage = await serveStage()
+  })
+  afterAll(() => stage.close())
+
+  test('a label of an answer that nobody kept is taken and passed on', async () => {
+    const response = await stage.post('/v1/feedback', { request_id: 'r1', correct: true })
+    expect(response.status).toBe(202)
+    expect(await response.json()).toEqual({ object: 'feedback', request_id: 'r1', status: 'passed-on' })
+  })
+
+  test('what is no label is refused by its field', async () => {
+    const refused = await stage.post('/v1/feedback', { request_id: 'r1', correct: 'yes' })
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({ error: { param: 'correct' } })
+    expect((await stage.post('/v1/feedback', { request_id: 'a b', correct: true })).status).toBe(400)
+    expect((await fetch(`${stage.http.url}/v1/feedback`)).status).toBe(405)
+  })
 })
