@@ -12,14 +12,12 @@ import type { ModelRecord } from '#contracts/records.ts'
 import type { Cascades } from './cascade.ts'
 import { type Cause, decideStep, mayEscalate, type StepDecision } from './core/cascade.ts'
 import { outcomeOf } from './core/goodput.ts'
-import { questionOf } from './core/judgement.ts'
 import { remainingMs } from './core/nextStep.ts'
 import { stagedDecision, type StepRecord } from './core/route.ts'
-import { HeldAnswer } from './heldAnswer.ts'
 import { judged } from './judge.ts'
-import type { RequestHandle } from './request.ts'
 import { type Decided, noDeployment } from './routing.ts'
 import type { StagedRecord, StagedRequest, Understood } from './staged.ts'
+import { answeredQuestions, askStep, type EnoughOf, type StepAnswer } from './stepAnswer.ts'
 
 export type CascadeRoute = StagedRecord<'cascade'>
 export type CascadeStep = CascadeRoute['policy']['steps'][number]
@@ -27,16 +25,6 @@ type Accepting = CascadeStep & { readonly accept: NonNullable<CascadeStep['accep
 
 /** `shadow`: nobody hears of it but the log and the metrics. */
 export type RunMode = 'live' | 'shadow'
-
-/** An answer that nobody has seen yet. */
-interface Answered {
-  readonly model: ModelRecord
-  readonly understood: Understood
-  readonly held: HeldAnswer
-  readonly handle: RequestHandle
-  readonly texts: readonly string[]
-  readonly answerMs: number
-}
 
 interface Scored {
   readonly score: number | null
@@ -55,7 +43,7 @@ export class CascadeRun {
   /** What the steps and judges that were asked were allowed together, by their SLO. */
   #promisedMs = 0
   /** The last answer that was whole and doubted: a hint for the next step, and the answer where that one fails and this is declared. */
-  #doubted: Answered | null = null
+  #doubted: StepAnswer | null = null
 
   constructor(cascades: Cascades, route: CascadeRoute, { request, mode }: { request: StagedRequest; mode: RunMode }) {
     this.#mode = mode
@@ -92,7 +80,7 @@ export class CascadeRun {
       this.#note(step, decision, unasked)
       return decision.kind === 'keep' ? this.#giveUnjudged(model, understood) : this.#follow(decision, null)
     }
-    const answered = await this.#ask(model, understood)
+    const answered = await this.#ask(model, understood, enoughFor(this.#route))
     if (this.#hasLeft) return true
     if (answered instanceof Failure) return this.#unanswered(step, answered)
     const scored = await this.#judge(step, answered)
@@ -104,7 +92,7 @@ export class CascadeRun {
     return this.#follow(decision, answered)
   }
 
-  #follow(decision: StepDecision, answered: Answered | null): boolean {
+  #follow(decision: StepDecision, answered: StepAnswer | null): boolean {
     switch (decision.kind) {
       case 'keep':
         if (answered !== null) this.#give(answered)
@@ -135,7 +123,9 @@ export class CascadeRun {
     }
     const model = this.#cascades.model(step.deployment)
     if (model === undefined) return this.#without(step, noDeployment(this.#request.named.model))
-    const answered = await this.#ask(model, this.#request.understand(model), 'as-it-comes')
+    const understood = this.#understand(model)
+    if (understood instanceof Failure) return this.#without(step, understood)
+    const answered = await this.#ask(model, understood, asItComes)
     if (this.#hasLeft) return true
     if (answered instanceof Failure) return this.#without(step, answered)
     this.#note(step, keep, unasked)
@@ -149,7 +139,7 @@ export class CascadeRun {
       this.#recordAside(model.deployment)
       return true
     }
-    const answered = await this.#ask(model, understood, 'as-it-comes')
+    const answered = await this.#ask(model, understood, asItComes)
     if (this.#hasLeft) return true
     if (answered instanceof Failure) this.#fail(answered)
     else this.#give(answered)
@@ -178,11 +168,12 @@ export class CascadeRun {
    * the answer, and so is any where the budget is spent.
    */
   #passOver(step: CascadeStep, cause: Cause, failure: Failure): boolean {
-    const isWithin = this.#threshold(step) === null || mayEscalate(this.#cascades.budget(this.#route))
+    const isProved = this.#threshold(step) !== null
+    const isWithin = !isProved || mayEscalate(this.#cascades.budget(this.#route))
     const goesOn = isWithin && !isOfTheRequest(failure)
     this.#note(step, { kind: goesOn ? 'escalate' : 'refuse', cause, isGuaranteed: false }, unasked)
-    if (goesOn) this.#cascades.escalated(this.#route)
-    else this.#fail(failure)
+    if (!goesOn) this.#fail(failure)
+    else if (isProved) this.#cascades.escalated(this.#route)
     return !goesOn
   }
 
@@ -196,67 +187,23 @@ export class CascadeRun {
     }
   }
 
-  async #ask(model: ModelRecord, understood: Understood, until?: 'as-it-comes'): Promise<Answered | Failure> {
-    const { streaming, tokens: earlyTokens } =
-      this.#route.policy.streaming.mode === 'early' ? early(this.#route) : whole
-    const { parsed } = understood
-    const { works, choices, sampling } = parsed
-    const startedAt = this.#cascades.clock.now()
-    const asItComes = until === 'as-it-comes'
-    const tokens = asItComes ? (parsed.streaming ? 0 : null) : earlyTokens
-    const held = new HeldAnswer({ choices: works.length * choices, tokens })
-    const handle = this.#request.inner.stream(
-      {
-        model,
-        works,
-        choices,
-        sampling,
-        streaming: asItComes ? parsed.streaming : streaming,
-        ...(this.#doubted === null ? {} : { hints: hintsOf(this.#doubted.texts, works.length) }),
-      },
-      held,
-    )
-    const judgeable = await held.judgeable
-    switch (judgeable.kind) {
-      case 'text':
-        this.#promisedMs += model.slo.ttftMs + (model.slo.tpotMs * judgeable.tokens) / held.choices
-        return {
-          model,
-          understood,
-          held,
-          handle,
-          texts: judgeable.texts,
-          answerMs: this.#cascades.clock.now() - startedAt,
-        }
-      case 'failed':
-        handle.cancel()
-        return judgeable.failure
-      case 'cancelled':
-        return new Failure('cancelled', 'the client left')
-      default:
-        return judgeable satisfies never
-    }
+  async #ask(model: ModelRecord, understood: Understood, enough: EnoughOf): Promise<StepAnswer | Failure> {
+    const parts = { inner: this.#request.inner, clock: this.#cascades.clock }
+    const answer = await askStep(parts, { model, understood, enough, before: this.#doubted })
+    if (!(answer instanceof Failure)) this.#promisedMs += answer.allowedMs
+    return answer
   }
 
-  async #judge({ accept, deployment }: Accepting, { texts, understood }: Answered): Promise<Scored> {
-    const { parsed } = understood
-    const { works, choices } = parsed
+  async #judge({ accept, deployment }: Accepting, answer: StepAnswer): Promise<Scored> {
+    const { inner } = this.#request
+    const { clock, metrics } = this.#cascades
     const model = this.#cascades.model(accept.judge)
-    const questions = works.map(questionOf)
-    const answers = texts.flatMap((answer, i) => {
-      const question = questions[Math.floor(i / choices)] ?? null
-      return question === null ? [] : [{ question, answer }]
-    })
-    if (model === undefined || answers.length < texts.length) return { score: null, judgeMs: null }
-    const startedAt = this.#cascades.clock.now()
-    const score = await judged(
-      this.#request.inner,
-      { model, references: accept.references, prior: accept.prior },
-      answers,
-    )
-    const judgeMs = this.#cascades.clock.now() - startedAt
+    const answered = answeredQuestions(answer)
+    if (model === undefined || answered === null) return { score: null, judgeMs: null }
+    const startedAt = clock.now()
+    const score = await judged(inner, { model, references: accept.references, prior: accept.prior }, answered)
+    const judgeMs = clock.now() - startedAt
     this.#promisedMs += model.slo.ttftMs
-    const { metrics } = this.#cascades
     const { route } = this.#route
     metrics.cascadeJudgeSeconds.observe({ route, judge: accept.judge }, judgeMs / 1_000)
     if (score !== null) metrics.cascadeScore.observe({ route, deployment }, score)
@@ -312,7 +259,7 @@ export class CascadeRun {
     this.#cascades.kept({ request: id, tenant, route, deployment, calibration: accept.guarantee.calibration, score })
   }
 
-  #give({ model, understood, held, handle }: Answered): void {
+  #give({ model, understood, held, handle }: StepAnswer): void {
     if (this.#mode === 'shadow') {
       handle.cancel()
       this.#recordAside(model.deployment)
@@ -351,18 +298,15 @@ export class CascadeRun {
   }
 }
 
-const whole = { streaming: false, tokens: null }
-const early = ({ policy }: CascadeRoute) => ({ streaming: true, tokens: policy.streaming.tokens })
+const asItComes: EnoughOf = { kind: 'as-it-comes' }
+
+function enoughFor({ policy: { streaming } }: CascadeRoute): EnoughOf {
+  return streaming.mode === 'early' ? { kind: 'first-tokens', tokens: streaming.tokens } : { kind: 'whole' }
+}
 
 /** The client's own doing; every deployment would say the same of it. */
 function isOfTheRequest({ code }: Failure): boolean {
   return outcomeOf(code) === 'invalid' && code !== 'context-exceeded' && code !== 'unsupported'
-}
-
-/** Of each work, its first choice. */
-function hintsOf(texts: readonly string[], works: number): string[] {
-  const perWork = texts.length / works
-  return Array.from({ length: works }, (_, i) => (texts[i * perWork] ?? '').slice(0, limits.request.hintCharactersMax))
 }
 
 function noRoom({ name }: CascadeRoute, cause: Cause): Failure {

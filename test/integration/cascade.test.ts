@@ -81,6 +81,12 @@ describe.skipIf(reason !== null)('a cascade of a local instance', () => {
       expect(steps).toMatch(/^small:escalate:unreliable:score=-0\.\d+:threshold=0, large:keep:last-step$/)
   })
 
+  test('computes the beginnings of its references once: later judgements find them in the judge’s prefix cache', async () => {
+    const page = await (await fetch(`${url}/metrics`)).text()
+    const cached = page.match(/^paceline_cached_prompt_tokens_total\{model="judge".*\} (\d+)$/m)?.[1]
+    expect(Number(cached)).toBeGreaterThan(1_000)
+  })
+
   test('streams the same answers', async () => {
     for (const content of questions.slice(0, 4)) {
       const whole = await ask('assistant', content)
