@@ -105,6 +105,25 @@ describe('a budget', () => {
     )
   })
 
+  test('is kept over several routers, whoever is asked: each adds its burst and no more', () => {
+    const chosen = fc.array(fc.nat({ max: 2 }), { minLength: 500, maxLength: 500 })
+    fc.assert(
+      fc.property(fc.double({ min: 0.05, max: 0.95, noNaN: true }), chosen, (rateMax, routers) => {
+        const burst = 4
+        const budgets = [0, 1, 2].map(() => newBudget(rateMax, burst))
+        let escalations = 0
+        for (const router of routers) {
+          const budget = afterRequest(budgets[router] ?? newBudget(rateMax, burst))
+          const may = mayEscalate(budget)
+          budgets[router] = may ? afterEscalation(budget) : budget
+          if (may) escalations += 1
+        }
+        expect(escalations).toBeLessThanOrEqual(rateMax * routers.length + 3 * burst + 1e-6)
+        expect(escalations).toBeGreaterThanOrEqual(rateMax * routers.length - 3)
+      }),
+    )
+  })
+
   test('of 1 is never spent, and of 0 is the burst and nothing after it', () => {
     let free = { ...newBudget(1), credit: 0 }
     let none = newBudget(0, 2)
