@@ -112,8 +112,8 @@ export class Row {
     return mass
   }
 
-  /** Mass of all tokens of at least `logitMin`. */
-  massTotal(options: Measure): number {
+  /** Mass of all tokens of at least `logitMin`; that of each block into `masses`. */
+  massTotal(options: Measure, masses: Float64Array | null = null): number {
     const { logits } = this
     const { reference, logitMin } = options
     const factor = options.sharpness * decayScale
@@ -121,6 +121,8 @@ export class Row {
     let odd = 0
     for (let block = 0; block < this.blocks; block++) {
       const top = this.blockMax[block] ?? 0
+      const before = even + odd
+      if (masses !== null) masses[block] = 0
       if (top < logitMin || (reference - top) * factor > decayScale * 40) continue
       const begin = block * blockTokens
       const end = Math.min(begin + blockTokens, this.#size)
@@ -129,44 +131,17 @@ export class Row {
           const logit = logits[i] ?? 0
           if (logit >= logitMin) even += decay64((reference - logit) * factor)
         }
-        continue
-      }
-      let i = begin
-      for (; i + 1 < end; i += 2) {
-        even += decay64((reference - (logits[i] ?? 0)) * factor)
-        odd += decay64((reference - (logits[i + 1] ?? 0)) * factor)
-      }
-      if (i < end) even += decay64((reference - (logits[i] ?? 0)) * factor)
-    }
-    return even + odd
-  }
-
-  /** Mass of each block into `masses`, of tokens of at least `logitMin`; the sum of all. */
-  massOfBlocks({ reference, sharpness, logitMin }: Measure, masses: Float64Array): number {
-    const { logits } = this
-    const factor = sharpness * decayScale
-    let total = 0
-    for (let block = 0; block < this.blocks; block++) {
-      const top = this.blockMax[block] ?? 0
-      masses[block] = 0
-      if (top < logitMin || (reference - top) * factor > decayScale * 40) continue
-      const end = Math.min((block + 1) * blockTokens, this.#size)
-      let even = 0
-      let odd = 0
-      let i = block * blockTokens
-      if (logitMin === Number.NEGATIVE_INFINITY)
+      } else {
+        let i = begin
         for (; i + 1 < end; i += 2) {
           even += decay64((reference - (logits[i] ?? 0)) * factor)
           odd += decay64((reference - (logits[i + 1] ?? 0)) * factor)
         }
-      for (; i < end; i++) {
-        const logit = logits[i] ?? 0
-        if (logit >= logitMin) even += decay64((reference - logit) * factor)
+        if (i < end) even += decay64((reference - (logits[i] ?? 0)) * factor)
       }
-      masses[block] = even + odd
-      total += even + odd
+      if (masses !== null) masses[block] = even + odd - before
     }
-    return total
+    return even + odd
   }
 
   /** The token that wins the race, or -1 where no token may take part. */

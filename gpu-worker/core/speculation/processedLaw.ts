@@ -79,7 +79,7 @@ export class LawReader {
     const measure = { reference: row.logitMax, sharpness, logitMin }
     if (isRanked) return this.#leadingLaw({ measure, topK: topKMax, topP, tokensMax })
     const masses = this.#blockMasses
-    const everything = { last: endOfRanking, mass: row.massOfBlocks(measure, masses) }
+    const everything = { last: endOfRanking, mass: row.massTotal(measure, masses) }
     const massMax = topP * everything.mass
     const isShort = topP < 1 && sureShare * everything.mass < 1
     const short = isShort ? this.#lawOfFew(massMax, measure) : null
