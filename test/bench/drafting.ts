@@ -3,14 +3,14 @@
  *
  * The same model, threads, context and KV type; greedy; every prompt is used once per side and never again, and every side has answered one
  * of its kind before its first round counts. The peer's best setting is chosen on the even rounds and compared on the odd ones, so that it
- * is not the luckiest of many; sides are compared within a round, where they had the same prompts. Our workers know their cost curve before
+ * is not the luckiest of many; sides are compared on the same prompts. Our workers know their cost curve before
  * anything else is started: measured beside a peer it would be wrong, and would disturb the peer. Speed is that of the decode phase
  * of one stream: tokens after the first one over the time from the first to the last.
  *
  *   LLAMA_SERVER=/path/to/llama-server PACELINE_TEST_MODEL=model.gguf node test/bench/drafting.ts [--rounds 6] [--quick]
- *     [--threads 1,2] [--tokens 160] [--prompts 2] [--only copy]
+ *     [--threads 1,2] [--tokens 160] [--prompts 4] [--only copy]
  *
- * About six minutes for one kind of task with one number of threads. A part (with --only or --threads) is joined to what earlier parts left.
+ * About nine minutes for one kind of task with one number of threads. A part (with --only or --threads) is joined to what earlier parts left.
  */
 import { scratchFolder } from './harness/cacheFolder.ts'
 import { type Answer, HttpClient } from './harness/client.ts'
@@ -28,11 +28,19 @@ import { interleave, ratio, type Round, summarise } from './harness/rounds.ts'
 import { contentOf } from './harness/sse.ts'
 import { sum } from './harness/statistics.ts'
 import { type Task, taskPrompt, tasks } from './harness/taskPrompts.ts'
-import { requireTask, resultOf, type Rounds, type Speed, TaskResult, tellTasks } from './harness/taskResults.ts'
+import {
+  requireTask,
+  resultOf,
+  type Rounds,
+  type Speed,
+  speedOf,
+  TaskResult,
+  tellTasks,
+} from './harness/taskResults.ts'
 
 const options = readOptions({ rounds: 6, quickRounds: 2 })
 const tokensMax = options.value('tokens', options.quick ? 96 : 160)
-const promptsPerRound = options.value('prompts', 2)
+const promptsPerRound = options.value('prompts', options.quick ? 2 : 4)
 const streamsMany = 8
 /** Its seeds lie beside those of the rounds that count. */
 const warmUpRound = 99
@@ -127,7 +135,7 @@ async function measureMany(threads: number, contenders: readonly Contender[]): P
     const prompts = Array.from({ length: streamsMany }, (_, i) => taskPrompt('chat', 900_000 + round * 100 + i))
     const answers = await Promise.all(prompts.map((prompt) => ask(client, prompt)))
     const tokens = sum(answers.map((answer) => contentOf(answer).completionTokens))
-    return (1_000 * tokens) / (performance.now() - startedAt)
+    return { tokens, ms: performance.now() - startedAt }
   })
   tell(resultOf(rounds, { ...sideNames, peers: [] }, { task, threads, commit }), rounds)
 }
@@ -140,7 +148,7 @@ async function ask(client: HttpClient, prompt: string): Promise<Answer> {
   return answer
 }
 
-function decodeSpeed(answers: readonly Answer[]): number {
+function decodeSpeed(answers: readonly Answer[]): Speed {
   let tokens = 0
   let ms = 0
   for (const answer of answers) {
@@ -148,14 +156,14 @@ function decodeSpeed(answers: readonly Answer[]): number {
     tokens += Math.max(0, contentOf(answer).completionTokens - 1)
     ms += (contentAt.at(-1) ?? 0) - (firstAt ?? 0)
   }
-  return (1_000 * tokens) / ms
+  return { tokens, ms }
 }
 
 /** One round that does not count, then the others. A failure is a round without a figure. */
 async function run(
   contenders: readonly Contender[],
   title: string,
-  speed: (client: HttpClient, round: number) => Promise<number>,
+  speed: (client: HttpClient, round: number) => Promise<Speed>,
 ): Promise<Map<string, Round<Speed>[]>> {
   const sides = contenders.map(({ target, pids }) => ({
     name: target.name,
@@ -164,10 +172,10 @@ async function run(
       try {
         return await watch(pids, async (): Promise<Speed> => {
           try {
-            return { tokensPerSecond: await speed(client, round) }
+            return await speed(client, round)
           } catch (error) {
             print(`  ${title}: ${target.name}: ${String(error)}`)
-            return { tokensPerSecond: Number.NaN }
+            return { tokens: Number.NaN, ms: Number.NaN }
           }
         })
       } finally {
@@ -186,11 +194,11 @@ function tell(result: TaskResult, rounds: Rounds): void {
   const off = rounds.get(ours.off) ?? []
   report.table(
     `${result.task}, ${result.threads} compute thread${result.threads === 1 ? '' : 's'}, all rounds`,
-    ['side', 'tok/s', 'against ours, off'],
+    ['side', 'tok/s by round', 'against ours, off, median'],
     [...rounds].map(([side, own]) => [
       side,
-      spreadText(summarise(own, ({ value }) => value.tokensPerSecond)),
-      figure(ratio(own, off, ({ value }) => value.tokensPerSecond).median),
+      spreadText(summarise(own, (round) => speedOf(round))),
+      figure(ratio(own, off, (round) => speedOf(round)).median),
     ]),
   )
 }

@@ -49,11 +49,16 @@ export function summarise<T>(rounds: readonly Round<T>[], figure: (round: Round<
  * noisy are left out where three quiet pairs remain.
  */
 export function ratio<T>(a: readonly Round<T>[], b: readonly Round<T>[], figure: (round: Round<T>) => number): Spread {
-  const pairs = a.flatMap((left) => {
+  const pairs = comparablePairs(a, b)
+  return spread(pairs.map(([left, right]) => figure(left) / figure(right)).filter(Number.isFinite))
+}
+
+/** Rounds that both sides have; those in which either was noisy are left out where three quiet pairs remain. */
+export function comparablePairs<T>(a: readonly Round<T>[], b: readonly Round<T>[]): [Round<T>, Round<T>][] {
+  const pairs = a.flatMap((left): [Round<T>, Round<T>][] => {
     const right = b.find((round) => round.number === left.number)
-    return right === undefined ? [] : [{ left, right }]
+    return right === undefined ? [] : [[left, right]]
   })
-  const quiet = pairs.filter(({ left, right }) => left.others <= noiseMax && right.others <= noiseMax)
-  const used = quiet.length >= 3 ? quiet : pairs
-  return spread(used.map(({ left, right }) => figure(left) / figure(right)).filter(Number.isFinite))
+  const quiet = pairs.filter((pair) => pair.every(({ others }) => others <= noiseMax))
+  return quiet.length >= 3 ? quiet : pairs
 }

@@ -1,15 +1,19 @@
 /**
  * What the comparison on real text comes to, per kind of task: the peer's best setting by the even rounds, everything judged on the odd
- * ones and within each round, because the prompts of another round are others.
+ * ones, on the same prompts for both sides.
+ *
+ * A speed is all tokens over all of their time. A median over rounds would be one over prompts, and hide what drafts gain: much on a few
+ * prompts that repeat something, nothing on the others.
  */
 import * as z from 'zod'
 import { figure, type Report } from './report.ts'
-import { noiseMax, quietRounds, ratio, type Round } from './rounds.ts'
-import { median } from './statistics.ts'
+import { comparablePairs, noiseMax, quietRounds, type Round } from './rounds.ts'
+import { sum } from './statistics.ts'
 
-/** Tokens per second of one side in one round. */
+/** What one side wrote in one round, and how long it took; not a number where it failed. */
 export interface Speed {
-  readonly tokensPerSecond: number
+  readonly tokens: number
+  readonly ms: number
 }
 export type Rounds = ReadonlyMap<string, readonly Round<Speed>[]>
 
@@ -19,7 +23,7 @@ export const TaskResult = z.object({
   /** A kind of task, or that many streams of one. */
   task: z.string(),
   threads: z.number(),
-  /** Tokens per second, medians of the odd rounds; null: no such side. */
+  /** Tokens per second of the odd rounds together; null: no such side. */
   off: z.number(),
   auto: z.number(),
   peerPlain: z.number().nullable(),
@@ -45,7 +49,10 @@ export interface SideNames {
   readonly peers: readonly string[]
 }
 
-const speedOf = ({ value }: Round<Speed>) => value.tokensPerSecond
+/** Tokens per second of one round, or of several together. */
+export const speedOf = (...rounds: readonly Round<Speed>[]): number =>
+  (1_000 * sum(rounds.map(({ value }) => value.tokens))) / sum(rounds.map(({ value }) => value.ms))
+const isMeasured = ({ value }: Round<Speed>) => Number.isFinite(value.tokens / value.ms)
 const even = (rounds: readonly Round<Speed>[] = []) => rounds.filter(({ number }) => number % 2 === 0)
 const odd = (rounds: readonly Round<Speed>[] = []) => rounds.filter(({ number }) => number % 2 === 1)
 
@@ -55,15 +62,13 @@ export function resultOf(
   of: Pick<TaskResult, 'task' | 'threads' | 'commit'>,
 ): TaskResult {
   const peers = names.peers.filter((name) => rounds.has(name))
-  const over = (a: string, b: string, part: typeof odd) =>
-    ratio(part(rounds.get(a)), part(rounds.get(b)), speedOf).median
+  const measured = (name: string, part: typeof odd) => part(rounds.get(name)).filter(isMeasured)
+  const over = (a: string, b: string, part: typeof odd) => {
+    const pairs = comparablePairs(measured(a, part), measured(b, part))
+    return speedOf(...pairs.map(([left]) => left)) / speedOf(...pairs.map(([, right]) => right))
+  }
   const best = peers.length === 0 ? null : peers.reduce((a, b) => (over(b, a, even) > 1 ? b : a))
-  const speed = (name: string) =>
-    median(
-      quietRounds(odd(rounds.get(name)))
-        .map(speedOf)
-        .filter(Number.isFinite),
-    )
+  const speed = (name: string) => speedOf(...quietRounds(measured(name, odd)))
   const all = [...rounds.values()].flat()
   return {
     ...of,
