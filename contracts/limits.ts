@@ -69,6 +69,18 @@ export const limits = {
     requestsMax: 512,
     /** Waiting bytes per deployment, so that a few huge prompts cannot take the memory of many small ones. */
     bytesMax: 64 * mib,
+    /** While requests wait, routers tell each other so often whose they are … */
+    tenantsNewsMs: 100,
+    /** … and news older than this is no reason to let anybody wait. */
+    tenantsNewsAgeMsMax: 500,
+    /** Tenants of a deployment in one message; more are fair within each router only. */
+    sharedTenantsMax: 64,
+    /** A tenant goes on although another one with less waits at another router, until it is so many tokens (per weight) ahead … */
+    leadTokensMax: 512,
+    /** … and it lets that one go first for so long: where nobody is served meanwhile, that router cannot send. */
+    yieldMsMax: 300,
+    /** Then its news counts for nothing for this long. */
+    yieldPauseMs: 5_000,
     /** Tenants with state in the fair queue; the least recently seen is forgotten first. */
     tenantsMax: 10_000,
     /** What `Retry-After` says when nothing better is known. */

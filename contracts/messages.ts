@@ -252,3 +252,29 @@ export type RouteLabel = z.infer<typeof RouteLabel>
 /** router → every router: a label of an answer that it does not remember; whoever gave it does. */
 export const PassedLabel = z.object({ request: RequestId, tenant: TenantId, correct: z.boolean() })
 export type PassedLabel = z.infer<typeof PassedLabel>
+
+/**
+ * router → every router, while requests wait in one of them: tenants get their shares of a deployment over all routers together only where
+ * each router knows who waits elsewhere and what they were served. Of a deployment that is not in it nobody waits.
+ */
+export const TenantsNews = z.object({
+  router: RouterId,
+  deployments: z.array(
+    z.object({
+      deployment: DeploymentName,
+      tenants: z
+        .array(
+          z.object({
+            tenant: TenantId,
+            weight: z.number().positive(),
+            /** Highest of those that wait there; null: none does. */
+            priority: z.int().nullable(),
+            /** Tokens that this router had served to it since it began to count: a message that is lost is made good by the next. */
+            served: z.number(),
+          }),
+        )
+        .max(limits.queue.sharedTenantsMax),
+    }),
+  ),
+})
+export type TenantsNews = z.infer<typeof TenantsNews>

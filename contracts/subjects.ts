@@ -37,6 +37,8 @@ export const subjects = {
   allRouteLabels: `${root}.route-label.*`,
   /** router → every router: a client's word on an answer of somebody else (`PassedLabel`). */
   passedLabel: `${root}.passed-label`,
+  /** router → every router, while requests wait: whose, and what tenants were served (`TenantsNews`). */
+  tenantsNews: `${root}.tenants`,
   /** fetch → operator: how far a model's download is (`FetchReport`). */
   fetchReport: (sha256: string) => `${root}.fetch.${sha256.slice(0, 16)}`,
   allFetchReports: `${root}.fetch.*`,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TenantId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import { FairQueue, type Waiting } from './admit.ts'
 
 interface Item extends Waiting {
@@ -237,5 +238,69 @@ describe('looking ahead', () => {
     expect([queue.takeItem(second), queue.takeItem(second)]).toEqual([true, false])
     expect(takeAll(queue)).toEqual(['a1'])
     expect(queue.length).toBe(0)
+  })
+})
+
+describe('tenants that wait at other routers', () => {
+  const lead = limits.queue.leadTokensMax
+  const beta = TenantId.parse('beta')
+
+  test('let nobody here get further ahead than the lead', () => {
+    const queue = queueOf()
+    queue.offer(item('alpha', 'a1'))
+    queue.setElsewhere([{ tenant: beta, weight: 1, priority: 0 }])
+    expect(queue.yields).toBe(false)
+    queue.charge(TenantId.parse('alpha'), lead + 1)
+    expect(queue.yields).toBe(true)
+    // Served there, it is no longer behind.
+    queue.chargeElsewhere(beta, 2)
+    expect(queue.yields).toBe(false)
+  })
+
+  test('count by their weight', () => {
+    const queue = queueOf()
+    queue.offer(item('alpha', 'a1'))
+    queue.setElsewhere([{ tenant: beta, weight: 3, priority: 0 }])
+    queue.charge(TenantId.parse('alpha'), 2 * lead)
+    queue.chargeElsewhere(beta, 2 * lead)
+    expect(queue.yields).toBe(true)
+    queue.chargeElsewhere(beta, lead + 3)
+    expect(queue.yields).toBe(false)
+  })
+
+  test('go first with a higher priority, and never with a lower one', () => {
+    const queue = queueOf()
+    queue.offer(item('alpha', 'a1', { priority: 1 }))
+    queue.setElsewhere([{ tenant: beta, weight: 1, priority: 2 }])
+    expect(queue.yields).toBe(true)
+    queue.setElsewhere([{ tenant: beta, weight: 1, priority: 0 }])
+    queue.charge(TenantId.parse('alpha'), 10 * lead)
+    expect(queue.yields).toBe(false)
+  })
+
+  test('come without credit, and are nothing to themselves or once they wait no more', () => {
+    const queue = queueOf()
+    queue.offer(item('alpha', 'a1'))
+    queue.charge(TenantId.parse('alpha'), 10 * lead)
+    queue.setElsewhere([{ tenant: beta, weight: 1, priority: 0 }])
+    expect(queue.yields).toBe(false)
+    queue.setElsewhere([
+      { tenant: beta, weight: 1, priority: 0 },
+      { tenant: TenantId.parse('alpha'), weight: 1, priority: 5 },
+    ])
+    expect(queue.yields).toBe(false)
+    queue.charge(TenantId.parse('alpha'), 10 * lead)
+    expect(queue.yields).toBe(true)
+    queue.setElsewhere([])
+    expect(queue.yields).toBe(false)
+  })
+
+  test('what is told of tenants here is what this router served', () => {
+    const queue = queueOf()
+    queue.offer(item('alpha', 'a1', { priority: 2 }))
+    queue.charge(TenantId.parse('alpha'), 7)
+    queue.chargeElsewhere(TenantId.parse('alpha'), 100)
+    queue.setElsewhere([{ tenant: beta, weight: 1, priority: 0 }])
+    expect(queue.standings(10)).toEqual([{ tenant: 'alpha', weight: 1, priority: 2, served: 7 }])
   })
 })

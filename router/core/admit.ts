@@ -6,6 +6,8 @@
  * from idling is lifted to the smallest counter of those that wait (or of whoever was taken last), so idling banks no credit.
  * A full line takes an arrival of a tenant that waits with less by displacing the newest request of the one that waits with most:
  * otherwise whoever floods first would own the line.
+ * Tenants that wait at other routers count as waiting here (`setElsewhere`): nobody gets further ahead of one of them than `leadTokensMax`,
+ * so shares hold over all routers together.
  * Higher priority goes first, over all tenants. Invariants: `length` ≤ `requestsMax` and `bytes` ≤ `bytesMax`, except for what
  * was admitted before and put back. Mutable, single writer; `now` is passed in.
  */
@@ -31,11 +33,32 @@ export type Offered<T> =
   | { readonly kind: 'full'; readonly bound: 'requests' | 'bytes' }
 
 interface Line<T> {
+  readonly tenant: TenantId
   virtual: number
+  /** Tokens, by this router alone. */
+  served: number
+  /** Highest priority of those that wait at other routers; null: none does. */
+  elsewhere: number | null
   weight: number
   bytes: number
   /** Highest priority first, then in order of arrival. */
   items: T[]
+}
+
+/** Waits at another router. */
+export interface TenantElsewhere {
+  readonly tenant: TenantId
+  readonly weight: number
+  readonly priority: number
+}
+
+/** How a tenant stands at this router, for the others. */
+export interface TenantStanding {
+  readonly tenant: TenantId
+  readonly weight: number
+  /** Null: it does not wait here. */
+  readonly priority: number | null
+  readonly served: number
 }
 
 /** One who waits, and what its tenant will have been served before it. */
@@ -59,6 +82,7 @@ export class FairQueue<T extends Waiting> {
   /** In order of last use, so that the first one is the least recently seen. */
   readonly #lines = new Map<TenantId, Line<T>>()
   readonly #active = new Set<Line<T>>()
+  readonly #elsewhere = new Set<Line<T>>()
   #length = 0
   #bytes = 0
   #virtualOfLastTaken = 0
@@ -92,6 +116,44 @@ export class FairQueue<T extends Waiting> {
   /** Who is next; stays in the line. */
   peek(): T | undefined {
     return this.#next()?.items[0]
+  }
+
+  /** Should who is next let somebody go first who waits at another router? */
+  get yields(): boolean {
+    if (this.#elsewhere.size === 0) return false
+    const next = this.#next()
+    const priority = next?.items[0]?.priority
+    if (next === undefined || priority === undefined) return false
+    for (const line of this.#elsewhere) {
+      if (line === next || line.elsewhere === null) continue
+      const isBehind = next.virtual - line.virtual > limits.queue.leadTokensMax
+      if (line.elsewhere > priority || (line.elsewhere === priority && isBehind)) return true
+    }
+    return false
+  }
+
+  /** All who wait at other routers now. Whoever did before keeps its place; the others come without credit, as if they came here. */
+  setElsewhere(tenants: readonly TenantElsewhere[]): void {
+    const now = new Map(tenants.map((each) => [each.tenant, each]))
+    for (const line of this.#elsewhere) {
+      if (now.has(line.tenant)) continue
+      line.elsewhere = null
+      this.#elsewhere.delete(line)
+    }
+    for (const { tenant, weight, priority } of now.values()) {
+      const line = this.#lineOf({ tenant, weight })
+      if (!this.#isWaiting(line)) line.virtual = Math.max(line.virtual, this.#virtualOfWaiting())
+      line.elsewhere = priority
+      this.#elsewhere.add(line)
+    }
+  }
+
+  /** Those that were served here or wait here, the last seen first. */
+  standings(tenantsMax: number): TenantStanding[] {
+    const lines = [...this.#lines.values()].reverse().filter((line) => line.served > 0 || line.items.length > 0)
+    return lines.slice(0, tenantsMax).map(({ tenant, weight, items, served }) => {
+      return { tenant, weight, priority: items[0]?.priority ?? null, served }
+    })
   }
 
   take(): T | undefined {
@@ -132,6 +194,14 @@ export class FairQueue<T extends Waiting> {
 
   /** Tokens served to a tenant, prompt and output alike. Negative where an estimate was too high. */
   charge(tenant: TenantId, tokens: number): void {
+    const line = this.#lines.get(tenant)
+    if (line === undefined) return
+    line.virtual += tokens / line.weight
+    line.served += tokens
+  }
+
+  /** The same by another router. */
+  chargeElsewhere(tenant: TenantId, tokens: number): void {
     const line = this.#lines.get(tenant)
     if (line !== undefined) line.virtual += tokens / line.weight
   }
@@ -196,10 +266,8 @@ export class FairQueue<T extends Waiting> {
 
   #insert(item: T, place: 'behind-equals' | 'before-equals'): void {
     const line = this.#lineOf(item)
-    if (line.items.length === 0) {
-      line.virtual = Math.max(line.virtual, this.#virtualOfWaiting())
-      this.#active.add(line)
-    }
+    if (!this.#isWaiting(line)) line.virtual = Math.max(line.virtual, this.#virtualOfWaiting())
+    this.#active.add(line)
     let index = line.items.length
     const passes = (other: T | undefined) =>
       other !== undefined &&
@@ -221,6 +289,7 @@ export class FairQueue<T extends Waiting> {
   #virtualOfWaiting(): number {
     let smallest = Number.POSITIVE_INFINITY
     for (const line of this.#active) smallest = Math.min(smallest, line.virtual)
+    for (const line of this.#elsewhere) smallest = Math.min(smallest, line.virtual)
     return smallest === Number.POSITIVE_INFINITY ? this.#virtualOfLastTaken : smallest
   }
 
@@ -238,23 +307,27 @@ export class FairQueue<T extends Waiting> {
     return priorityA > priorityB || (priorityA === priorityB && a.virtual < b.virtual)
   }
 
-  #lineOf(item: T): Line<T> {
-    const found = this.#lines.get(item.tenant)
+  #isWaiting(line: Line<T>): boolean {
+    return line.items.length > 0 || line.elsewhere !== null
+  }
+
+  #lineOf({ tenant, weight }: Pick<T, 'tenant' | 'weight'>): Line<T> {
+    const found = this.#lines.get(tenant)
     if (found !== undefined && this.#lines.size === 1) {
-      found.weight = item.weight
+      found.weight = weight
       return found
     }
-    const line = found ?? { virtual: 0, weight: item.weight, bytes: 0, items: [] }
-    line.weight = item.weight
-    this.#lines.delete(item.tenant)
-    this.#lines.set(item.tenant, line)
+    const line = found ?? { tenant, virtual: 0, served: 0, elsewhere: null, weight, bytes: 0, items: [] }
+    line.weight = weight
+    this.#lines.delete(tenant)
+    this.#lines.set(tenant, line)
     if (this.#lines.size > this.#tenantsMax) this.#forgetOldest()
     return line
   }
 
   #forgetOldest(): void {
     for (const [tenant, line] of this.#lines) {
-      if (line.items.length > 0) continue
+      if (this.#isWaiting(line)) continue
       this.#lines.delete(tenant)
       return
     }

@@ -1,0 +1,142 @@
+/**
+ * What routers tell each other of their tenants while requests wait, so that shares hold over all of them together: who waits, and what
+ * each was served. Nobody decides for anybody else: each router only lets go first who is behind (`FairQueue.yields`).
+ *
+ * Silent while nothing waits anywhere. News is cumulative, so a lost message is made good by the next; news of a router that fell silent is
+ * forgotten; and a router that is let first and does not send is not waited for (`core/yielding.ts`).
+ */
+import type { DeploymentName, RouterId, TenantId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
+import { TenantsNews } from '#contracts/messages.ts'
+import { subjects } from '#contracts/subjects.ts'
+import type { Bus, Subscription } from '#runtime/bus.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
+import type { Log } from '#runtime/log.ts'
+import { decode, encode } from '#runtime/messages.ts'
+import type { TenantElsewhere, TenantStanding } from './core/admit.ts'
+
+/** A deployment's queue, as far as this needs it. */
+export interface SharedQueue {
+  readonly length: number
+  standings(tenantsMax: number): readonly TenantStanding[]
+  setElsewhere(tenants: readonly TenantElsewhere[]): void
+  chargeElsewhere(tenant: TenantId, tokens: number): void
+}
+
+export interface TenantsNewsOptions {
+  readonly router: RouterId
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly queues: () => Iterable<readonly [DeploymentName, SharedQueue]>
+  /** Somebody was served elsewhere, or waits there no more: whoever let them first may go on. */
+  readonly changed: (deployment: DeploymentName, wasServed: boolean) => void
+}
+
+interface Heard {
+  at: number
+  waits: boolean
+  /** By deployment and tenant: what it had been served when that was last told. */
+  readonly served: Map<string, number>
+  news: TenantsNews['deployments']
+}
+
+const { tenantsNewsMs, tenantsNewsAgeMsMax, sharedTenantsMax } = limits.queue
+
+export class TenantsExchange {
+  readonly #o: TenantsNewsOptions
+  readonly #heard = new Map<RouterId, Heard>()
+  #timer: Timer | null = null
+  #subscription: Subscription | null = null
+  /** Others heard that somebody waits here, and must hear when nobody does any more. */
+  #hasSaid = false
+
+  constructor(options: TenantsNewsOptions) {
+    this.#o = options
+  }
+
+  start(): void {
+    this.#subscription = this.#o.bus.subscribe(subjects.tenantsNews, (payload) => this.#hear(payload))
+    this.#timer = this.#o.clock.every(tenantsNewsMs, () => this.#tick())
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#subscription?.unsubscribe()
+  }
+
+  #tick(): void {
+    this.#forgetSilent()
+    const queues = [...this.#o.queues()]
+    const waits = queues.some(([, queue]) => queue.length > 0)
+    const othersWait = [...this.#heard.values()].some((heard) => heard.waits)
+    if (!waits && !othersWait && !this.#hasSaid) return
+    // After the last one has gone, once more.
+    this.#hasSaid = waits
+    const deployments = queues.flatMap(([deployment, queue]) => {
+      const tenants = queue.standings(sharedTenantsMax).map((standing) => ({ ...standing }))
+      return tenants.length === 0 ? [] : [{ deployment, tenants }]
+    })
+    this.#o.bus.publish(subjects.tenantsNews, encode({ router: this.#o.router, deployments } satisfies TenantsNews))
+  }
+
+  #hear(payload: Uint8Array): void {
+    const news = this.#decoded(payload)
+    if (news === null || news.router === this.#o.router) return
+    const known = this.#heard.get(news.router)
+    const heard = known ?? { at: 0, waits: false, served: new Map<string, number>(), news: [] }
+    heard.at = this.#o.clock.now()
+    heard.waits = news.deployments.some(({ tenants }) => tenants.some(({ priority }) => priority !== null))
+    heard.news = news.deployments
+    this.#heard.set(news.router, heard)
+    this.#apply(heard)
+  }
+
+  #apply(heard: Heard): void {
+    const queues = new Map(this.#o.queues())
+    const served = new Set<DeploymentName>()
+    for (const { deployment, tenants } of heard.news) {
+      const queue = queues.get(deployment)
+      for (const { tenant, served: tokens } of tenants) {
+        const key = `${deployment} ${tenant}`
+        const before = heard.served.get(key)
+        heard.served.set(key, tokens)
+        // The first word of a tenant says nothing of when it was served; one that is lower, that the other router began anew.
+        if (before === undefined || tokens <= before) continue
+        queue?.chargeElsewhere(tenant, tokens - before)
+        served.add(deployment)
+      }
+    }
+    for (const [deployment, queue] of queues) this.#waitElsewhere(deployment, queue, served.has(deployment))
+  }
+
+  /** Of all routers that were heard lately, the highest priority of each tenant. */
+  #waitElsewhere(deployment: DeploymentName, queue: SharedQueue, wasServed: boolean): void {
+    const waiting = new Map<TenantId, TenantElsewhere>()
+    for (const { news } of this.#heard.values())
+      for (const { tenant, weight, priority } of news.find((each) => each.deployment === deployment)?.tenants ?? []) {
+        if (priority === null) continue
+        const highest = Math.max(priority, waiting.get(tenant)?.priority ?? priority)
+        waiting.set(tenant, { tenant, weight, priority: highest })
+      }
+    queue.setElsewhere([...waiting.values()])
+    this.#o.changed(deployment, wasServed)
+  }
+
+  #forgetSilent(): void {
+    const before = this.#heard.size
+    for (const [router, { at }] of this.#heard)
+      if (this.#o.clock.now() - at > tenantsNewsAgeMsMax) this.#heard.delete(router)
+    if (this.#heard.size === before) return
+    for (const [deployment, queue] of this.#o.queues()) this.#waitElsewhere(deployment, queue, false)
+  }
+
+  #decoded(payload: Uint8Array): TenantsNews | null {
+    try {
+      return decode(TenantsNews, payload)
+    } catch (error) {
+      this.#o.log.warn({ error }, 'news of another router dropped: not of its declared form')
+      return null
+    }
+  }
+}
