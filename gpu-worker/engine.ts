@@ -182,6 +182,7 @@ export class Engine {
       batchTokensMax: runner.batchTokensMax,
       chunkTokensMax: this.#o.chunkTokensMax,
       idleChunkTokensMax: Math.max(idleChunkTokensMax, this.#o.chunkTokensMax),
+      evenChunks: runner.avoidsLoneRows === true,
     })
     if (spans.length > 0) meter.phase('plan', clock.now() - startedAt)
     return spans

@@ -123,6 +123,8 @@ export interface ModelRunner extends AsyncDisposable {
   setThreads(threads: number): void
 
   readonly experts: ExpertPort
+  /** Rows depend on whether others are in the same pass, and must not: no prompt may leave a lone one behind. Absent: no. */
+  readonly avoidsLoneRows?: boolean
 
   /** Seeded fault of the simulation: should the next request be refused? Asked once per request; absent: never. */
   refuses?(): boolean

@@ -157,3 +157,27 @@ test('moves end with consecutive ids', () => {
     }),
   )
 })
+
+test('where no row may be left alone, prompts get one token or the same number of at least three', () => {
+  const even = { ...limits, evenChunks: true }
+  expect(brief([running(0), prompt(1, 2), prompt(2, 9), prompt(3, 50)], even)).toEqual([
+    [0, 99, 1, true],
+    [1, 0, 1, false],
+    [2, 0, 9, true],
+    [3, 0, 9, false],
+  ])
+  const views = fc.array(fc.integer({ min: 2, max: 700 }), { minLength: 1, maxLength: 8 })
+  fc.assert(
+    fc.property(views, (lengths) => {
+      const { steps } = carryOut(
+        lengths.map((length, slot) => prompt(slot, length)),
+        even,
+      )
+      for (const step of steps) {
+        const counts = new Set(step.map(({ count }) => count).filter((count) => count > 1))
+        expect(counts.size).toBeLessThanOrEqual(1)
+        expect(counts.has(2)).toBe(false)
+      }
+    }),
+  )
+})

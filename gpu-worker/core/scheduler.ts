@@ -38,6 +38,8 @@ export interface SpanLimits {
   readonly chunkTokensMax: number
   /** Prompt tokens of a step while nothing runs. */
   readonly idleChunkTokensMax: number
+  /** No pass over the weights may hold one row of a prompt alone. */
+  readonly evenChunks?: boolean
 }
 
 export function planSpans(views: readonly SlotView[], limits: SpanLimits): SpanPlan[] {
@@ -46,7 +48,7 @@ export function planSpans(views: readonly SlotView[], limits: SpanLimits): SpanP
   const room = limits.batchTokensMax - running.length
   assert(room >= 0, `${running.length} rows in a batch of ${limits.batchTokensMax}`)
   const budget = Math.min(room, running.length > 0 ? limits.chunkTokensMax : limits.idleChunkTokensMax)
-  const shares = sharePrompts(prompts, budget)
+  const shares = limits.evenChunks === true ? evened(sharePrompts(prompts, budget)) : sharePrompts(prompts, budget)
   const spans = running.map((view) => ({ slot: view.slot, position: view.computed, count: 1, samples: true }))
   for (const [view, count] of shares)
     spans.push({
@@ -76,6 +78,13 @@ function sharePrompts(prompts: readonly SlotView[], budget: number): Map<SlotVie
   for (const view of others) give(view, left)
   give(oldest, left)
   return shares
+}
+
+/** A pass takes as many tokens of each sequence as the shortest has left: all get the same, or one, so that no one is left over. */
+function evened(shares: ReadonlyMap<SlotView, number>): Map<SlotView, number> {
+  const long = [...shares.values()].filter((count) => count > 2)
+  const even = Math.min(...long)
+  return new Map([...shares].map(([view, count]) => [view, count > 2 ? even : 1]))
 }
 
 /** Which sequence loses its cells when the cache has no room: the youngest, because it has the least to lose. */

@@ -22,6 +22,7 @@ import {
 } from '../modelRunner.ts'
 import type { NativeSpan } from './batch.ts'
 import { BranchedCells } from './branchedCells.ts'
+import { companionsOf } from './companions.ts'
 import { EmbeddingContext } from './embedding.ts'
 import { LlamaExperts } from './experts.ts'
 import { Candidates, NativeGrammar } from './grammar.ts'
@@ -173,7 +174,8 @@ class LlamaRunner implements ModelRunner {
     assertBatch(spans, this.batchTokensMax)
     for (const span of spans) this.#assertSpan(span)
     const startedAt = this.#options.clock.now()
-    const decoding = this.#context.decode(this.#branch(spans), options)
+    const companions = this.avoidsLoneRows ? this.#companionsOf(spans) : []
+    const decoding = this.#context.decode(this.#branch(inOrder(spans, companions)), options)
     this.#running = decoding
     let outcome: Awaited<typeof decoding> | undefined
     try {
@@ -181,9 +183,20 @@ class LlamaRunner implements ModelRunner {
     } finally {
       this.#running = undefined
       this.#countCells(spans, outcome === 'decoded')
+      for (const { slot, position } of companions) this.#context.truncate(slot, position)
     }
     if (outcome !== 'decoded') return { kind: outcome }
     return { kind: 'decoded', rows: this.#context.rows, decodeMs: this.#options.clock.now() - startedAt }
+  }
+
+  get avoidsLoneRows(): boolean {
+    const { kvLayout, kvType } = this.#options
+    return kvLayout === 'split' && kvType !== 'f16' && this.experts.attached !== null
+  }
+
+  #companionsOf(spans: readonly BatchSpan[]): BatchSpan[] {
+    const { slots, contextTokensMax } = this.info
+    return companionsOf(spans, { slots, contextTokensMax, cellsOf: (slot) => this.#cells[slot] ?? 0 })
   }
 
   /** Chains alone, which is what most batches are, cost one look at each. */
@@ -318,6 +331,10 @@ class LlamaRunner implements ModelRunner {
     this.#assertOpen()
     assert(this.#running === undefined, 'a decode is running')
   }
+}
+
+function inOrder(spans: readonly BatchSpan[], companions: readonly BatchSpan[]): readonly BatchSpan[] {
+  return companions.length === 0 ? spans : [...spans, ...companions].sort((a, b) => a.slot - b.slot)
 }
 
 function infoOf(

@@ -154,6 +154,34 @@ describe.skipIf(model.kind === 'missing')('llama.cpp', () => {
     })
   expertSuite(open, pathOf)
 
+  test('a row is the same alone as in company, bit by bit, whatever stands beside it', async () => {
+    await using runner = await open()
+    await runner.experts.load('sql', pathOf('sql'))
+    runner.experts.attach('sql')
+    const prompt = sampleTokens(runner).slice(0, 9)
+    const rowBeside = async (...others: [slot: number, tokens: number][]) => {
+      empty(runner)
+      await runner.decode([span(0, 0, prompt, 1)])
+      const last = prompt.slice(0, 1)
+      await runner.decode([
+        span(0, 9, last, 1),
+        ...others.map(([slot, tokens]) => span(slot, 0, prompt.slice(0, tokens), 0)),
+      ])
+      return Buffer.from(runner.logits(0).slice().buffer)
+    }
+    const alone = await rowBeside()
+    for (const others of [
+      [[1, 1]],
+      [[2, 1]],
+      [[1, 5]],
+      [
+        [1, 1],
+        [2, 6],
+      ],
+    ] as [number, number][][])
+      expect(alone.equals(await rowBeside(...others)), JSON.stringify(others)).toBe(true)
+  })
+
   test('a worker with room for one of them answers each request as its expert alone would', async () => {
     await using runner = await open()
     const [bytes = 0] = await Promise.all(names.map(async (name) => (await stat(pathOf(name))).size))
