@@ -34,26 +34,19 @@ spec:
 
 export const quizPairs = [pair('small', '{ right: 0.5 }'), pair('large', '{ right: 1 }'), pair('judge', '{ sees: 1 }')]
 
-export interface QuizParts {
-  readonly small: string
-  readonly large: string
-  readonly judge: string
-}
-const quizParts: QuizParts = { small: 'small', large: 'large', judge: 'judge' }
-
-export function quizRoute(name: string, more = '', { small, large, judge }: QuizParts = quizParts): string {
-  const metaRanking = `{ judge: ${judge}, references: { configMap: quiz }, errorRateMax: 0.1, confidence: 0.9 }`
-  const steps = `[{ deployment: ${small}, accept: { metaRanking: ${metaRanking} } }, { deployment: ${large} }]`
+export function quizRoute(name: string, more = ''): string {
+  const metaRanking = `{ judge: judge, references: { configMap: quiz }, errorRateMax: 0.1, confidence: 0.9 }`
+  const steps = `[{ deployment: small, accept: { metaRanking: ${metaRanking} } }, { deployment: large }]`
   return route(name, `cascade: { steps: ${steps}${more === '' ? '' : `, ${more}`} }`)
 }
 
-export function quizMap({ small, judge }: QuizParts = quizParts): string {
+export function quizMap(): string {
   const share = { lower: 0.4, upper: 0.6 }
   const calibration: CascadeCalibration = {
     kind: 'CascadeCalibration',
     version: 1,
-    step: small,
-    judge,
+    step: 'small',
+    judge: 'judge',
     threshold: 0,
     errorRateMax: 0.1,
     confidence: 0.9,
