@@ -75,6 +75,8 @@ export const routeLimits = {
     checkMs: 50,
     /** … and after so many times in a row it is asked no more until its route changes: each costs a thread. */
     lateChecksMax: 3,
+    /** A thread that has not begun a job after this never will. */
+    checkStartMs: 10_000,
     /** Answers that wait for the thread that checks them; beyond it their checked sources abstain. */
     checksWaitingMax: 256,
     /** Of question and answer, what the sources and the embedding look at; the end counts. */

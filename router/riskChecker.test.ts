@@ -26,6 +26,17 @@ describe('checks on their own thread', () => {
     expect(found).toEqual({ checked: [40, -1], texts: { question: '', answer: '-!' } })
   })
 
+  test('a schema is known to the thread, and a bad one costs no more than itself', async () => {
+    const schema = { type: 'object', required: ['sum'], properties: { name: { type: 'string', pattern: '^(a+)+$' } } }
+    const check: Check = { kind: 'jsonSchema', schema }
+    const said = async (answer: string) =>
+      (await start().check({ checks: [check, finds('[{]')], texts: { question: '', answer }, redactions: [] })).checked
+    expect(await said('{"sum": 1}')).toEqual([0, 0])
+    expect(await said('{"total": 1}')).toEqual([-1, 0])
+    // Its own pattern backtracks.
+    expect(await said(JSON.stringify({ sum: 1, name: `${'a'.repeat(40)}!` }))).toEqual([null, null])
+  })
+
   test('one that backtracks for ever is given up, and what stood before it still counts', async () => {
     const found = await start().check({ checks: [finds('!'), hostile, finds('a')], texts, redactions: [] })
     expect(found).toEqual({ checked: [40, null, null], texts: null })

@@ -9,7 +9,6 @@ import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Work } from '#contracts/messages.ts'
-import { packedNumbers } from '#contracts/packedNumbers.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { RiskCalibration } from '#contracts/riskCalibration.ts'
 import { labelNames, misfitOf, type RiskPolicy } from '#contracts/riskPolicy.ts'
@@ -24,6 +23,7 @@ import type { Choice } from './openai/format.ts'
 import type { UsageTotals } from './request.ts'
 import { type Assessed, Assessor } from './riskAssessment.ts'
 import type { RiskChecker } from './riskChecker.ts'
+import { RiskNotes } from './riskNotes.ts'
 import { type Decided, noDeployment, type Routing } from './routing.ts'
 import type { StagedRecord, StagedRequest, StagedStrategy, Understood } from './staged.ts'
 import type { TrafficLog } from './trafficLog.ts'
@@ -65,13 +65,16 @@ interface Scored {
 export class RiskRoutes implements StagedStrategy<'risk'> {
   readonly #options: RiskOptions
   readonly #assessor: Assessor
+  readonly #notes: RiskNotes
   /** By document: a record that is published anew brings another one, and the old one is forgotten with it. */
   readonly #scorers = new WeakMap<RiskCalibration, RiskScorer>()
 
   constructor(options: RiskOptions) {
     this.#options = options
-    const { checker, deployments } = options
-    this.#assessor = new Assessor({ checker, record: (name) => deployments.record(name) })
+    const { checker, deployments, metrics, traffic } = options
+    const record = (name: DeploymentName) => deployments.record(name)
+    this.#assessor = new Assessor({ checker, record })
+    this.#notes = new RiskNotes({ metrics, traffic, record })
   }
 
   run(route: RiskRecord, request: StagedRequest): void {
@@ -126,7 +129,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     const facts = { isCalibrated: scorer !== null, isSecond: false, risk: scored.risk }
     const decision = decideRisk(facts, course.policy)
     // Without a calibration the request itself has been counted as escalated.
-    if (scorer !== null) this.#count(course, decision)
+    if (scorer !== null) this.#notes.decided(course.route.route, decision)
     this.#note(course, decision, scored)
   }
 
@@ -175,7 +178,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
   #decide(course: Course, answered: Answered, scored: Scored, isSecond: boolean): RiskDecision {
     const { policy } = course
     const decision = decideRisk({ risk: scored.risk, isCalibrated: true, isSecond }, policy)
-    this.#count(course, decision)
+    this.#notes.decided(course.route.route, decision)
     // Votes and scores are told of first answers; a second one is another law.
     if (!isSecond) this.#note(course, decision, scored)
     course.steps.push({
@@ -191,44 +194,11 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     return decision
   }
 
-  #count({ route }: Course, { kind, cause }: RiskDecision): void {
-    this.#options.metrics.riskDecisions.inc({ route: route.route, action: kind, cause })
-  }
-
   /** What was found out, for figures and, where it is kept, for the next calibration. */
-  #note({ route, policy, request, isKept }: Course, { cause }: RiskDecision, scored: Scored): void {
-    const { metrics, traffic } = this.#options
-    const { votes, embedding, texts } = scored.assessed
-    const name = route.route
-    if (scored.risk !== null) metrics.riskScores.observe({ route: name }, scored.risk)
-    for (const [i, { name: source }] of policy.sources.entries()) {
-      const vote = votes.votes[i] ?? null
-      metrics.riskVotes.inc({
-        route: name,
-        source,
-        vote: vote === null ? 'abstains' : vote === votes.ownLabel ? 'agrees' : 'disagrees',
-      })
-    }
-    if (!isKept || traffic === null) return
-    const [model, embeds] = [policy.deployment, policy.embedding].map(
-      (each) => this.#options.deployments.record(each)?.model,
-    )
-    traffic.keep({
-      kind: 'RiskExample',
-      version: 1,
-      route: name,
-      request: request.named.id,
-      ...(model === undefined ? {} : { model }),
-      ...(embeds === undefined ? {} : { embeddingModel: embeds }),
-      labels: [...labelNames(policy.labels)],
-      ownLabel: votes.ownLabel,
-      votes: Object.fromEntries(policy.sources.map(({ name: source }, i) => [source, votes.votes[i] ?? null])),
-      signals: votes.signals,
-      embedding: embedding === null ? null : packedNumbers(embedding),
-      risk: scored.risk,
-      cause,
-      ...texts,
-    })
+  #note({ route, policy, request, isKept }: Course, { cause }: RiskDecision, { assessed, risk }: Scored): void {
+    const noted = { route: route.route, policy, request: request.named.id, assessed, risk, cause }
+    this.#notes.scored(noted)
+    if (isKept) this.#notes.keep(noted)
   }
 
   #give(course: Course, { understood, choice, usage }: Answered): void {
@@ -254,7 +224,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     const { request, policy, route, said } = course
     if (cause !== null) {
       course.steps.push(unaskedStep(policy.deployment, cause))
-      if (cause !== 'shadow') this.#count(course, { kind: 'escalate', cause })
+      if (cause !== 'shadow') this.#notes.decided(route.route, { kind: 'escalate', cause })
     }
     const decided = this.#decidedIn(course, policy.escalateTo)
     if (decided.record === null) return request.fail(decided, noDeployment(route.name))

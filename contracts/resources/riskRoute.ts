@@ -7,6 +7,7 @@
  */
 import * as z from 'zod'
 import { limits } from '../limits.ts'
+import { schemaProblem } from './jsonSchemaForm.ts'
 import { dnsLabel } from './metadata.ts'
 import { hinted, namedListOf, ruled } from './rules.ts'
 
@@ -14,10 +15,13 @@ const { risk } = limits
 
 const Deployment = z.string().max(63).regex(dnsLabel, 'the name of a ModelDeployment')
 
+const printable = /^[ -~]*$/
+
 const Pattern = z
   .string()
   .min(1)
   .max(risk.patternCharactersMax)
+  .regex(printable, 'printable ASCII; write other characters as \\u00e4')
   .refine(
     isExpression,
     'not a regular expression of JavaScript; see the error of `new RegExp(…, "u")` for where it ends',
@@ -78,7 +82,9 @@ export const RiskSource = ruled(
     jsonSchema: z
       .strictObject({
         schema: hinted(
-          z.record(z.string(), z.unknown()).refine(isJsonSchema, 'not a JSON Schema that can be checked'),
+          z.record(z.string(), z.unknown()).refine((schema) => schemaProblem(schema) === null, {
+            error: ({ input }) => `not a JSON Schema that can be checked: ${schemaProblem(input) ?? ''}`,
+          }),
           { opaque: true },
         ).describe('A JSON Schema.'),
         ...votes,
@@ -155,7 +161,12 @@ export const RiskTrafficLog = z.strictObject({
     .array(
       z.strictObject({
         pattern: Pattern,
-        with: z.string().max(63).default('[redacted]').describe('What stands in its place.'),
+        with: z
+          .string()
+          .max(63)
+          .regex(printable, 'printable ASCII')
+          .default('[redacted]')
+          .describe('What stands in its place.'),
       }),
     )
     .max(risk.redactionsMax)
@@ -167,8 +178,8 @@ export type RiskTrafficLog = z.infer<typeof RiskTrafficLog>
 export const repromptModes = ['selfExamination', 'selfSupervision'] as const
 export type RepromptMode = (typeof repromptModes)[number]
 
-export const Risk = ruled(
-  z.strictObject({
+const RiskFields = z
+  .strictObject({
     deployment: Deployment.describe('ModelDeployment that answers first.'),
     escalateTo: Deployment.describe('ModelDeployment that answers where the risk is high.'),
     answerBelow: z.number().min(0).max(1).default(0.2).describe('Below this risk the answer is given.'),
@@ -213,28 +224,39 @@ export const Risk = ruled(
       .boolean()
       .default(false)
       .describe('Score and record only, and answer with escalateTo as if the other one were not there.'),
-  }),
-  [
-    {
-      cel: 'self.answerBelow <= self.escalateFrom',
-      message: 'answerBelow must not be over escalateFrom; lower it or raise escalateFrom',
-      path: ['answerBelow'],
-      holds: ({ answerBelow, escalateFrom }) => answerBelow <= escalateFrom,
-    },
-    {
-      cel: 'self.deployment != self.escalateTo',
-      message: 'escalateTo must be another deployment',
-      path: ['escalateTo'],
-      holds: ({ deployment, escalateTo }) => deployment !== escalateTo,
-    },
-    {
-      cel: 'size(self.labels) != 1',
-      message: 'one label tells nothing apart; add another one or remove it',
-      path: ['labels'],
-      holds: ({ labels }) => labels.length !== 1,
-    },
-  ],
-)
+  })
+  .superRefine(({ labels, sources }, context) => {
+    const known = new Set(['right', 'wrong', 'abstain', ...labels.map(({ name }) => name)])
+    for (const [i, source] of sources.entries())
+      for (const vote of votesIn(source))
+        if (!known.has(vote))
+          context.addIssue({
+            code: 'custom',
+            path: ['sources', i],
+            message: `"${vote}" is no vote: name one of ${[...known].join(', ')}`,
+          })
+  })
+
+export const Risk = ruled(RiskFields, [
+  {
+    cel: 'self.answerBelow <= self.escalateFrom',
+    message: 'answerBelow must not be over escalateFrom; lower it or raise escalateFrom',
+    path: ['answerBelow'],
+    holds: ({ answerBelow, escalateFrom }) => answerBelow <= escalateFrom,
+  },
+  {
+    cel: 'self.deployment != self.escalateTo',
+    message: 'escalateTo must be another deployment',
+    path: ['escalateTo'],
+    holds: ({ deployment, escalateTo }) => deployment !== escalateTo,
+  },
+  {
+    cel: 'size(self.labels) != 1',
+    message: 'one label tells nothing apart; add another one or remove it',
+    path: ['labels'],
+    holds: ({ labels }) => labels.length !== 1,
+  },
+])
 export type Risk = z.infer<typeof Risk>
 
 /** The deployments that a risk route asks. */
@@ -243,17 +265,15 @@ export function riskDeployments({ deployment, escalateTo, embedding, sources }: 
   return [deployment, escalateTo, ...(embedding === undefined ? [] : [embedding.deployment]), ...judges]
 }
 
+function votesIn(source: RiskSource): string[] {
+  const { expression, validator, jsonSchema, length, logProbability, selfConsistency, metaRanking } = source
+  const given = [expression, validator, jsonSchema, length, logProbability, selfConsistency, metaRanking]
+  return given.flatMap((kind) => (kind === undefined ? [] : [kind.yes, kind.no]))
+}
+
 function isExpression(pattern: string): boolean {
   try {
     return new RegExp(pattern, 'u') instanceof RegExp
-  } catch {
-    return false
-  }
-}
-
-function isJsonSchema(schema: Readonly<Record<string, unknown>>): boolean {
-  try {
-    return z.fromJSONSchema(schema) instanceof z.ZodType
   } catch {
     return false
   }

@@ -3,10 +3,10 @@
  * unbounded time, because an expression can be made to backtrack for ever: they are run on a thread that can be ended (`riskChecker.ts`),
  * never on the router's own. Pure.
  */
-import * as z from 'zod'
 import type { RiskTrafficLog } from '#contracts/resources/riskRoute.ts'
 import type { RiskPolicy } from '#contracts/riskPolicy.ts'
 import { lastNumber, valueOfSum } from './arithmetic.ts'
+import { fitsSchema } from './jsonSchema.ts'
 
 export interface Texts {
   readonly question: string
@@ -30,7 +30,7 @@ export function runCheck(check: Check, texts: Texts): Checked {
     case 'validator':
       return asPlace(validate(check.check, texts, texts[check.of]))
     case 'jsonSchema':
-      return asPlace(fitsSchema(check.schema, texts.answer))
+      return asPlace(isJsonThatFits(check.schema, texts.answer))
     default:
       return check satisfies never
   }
@@ -85,7 +85,7 @@ function isValueOfSum({ question, answer }: Texts): boolean | null {
   return said !== null && Math.abs(said - value) <= 1e-9 * Math.max(1, Math.abs(value))
 }
 
-function fitsSchema(schema: Readonly<Record<string, unknown>>, answer: string): boolean {
+function isJsonThatFits(schema: Readonly<Record<string, unknown>>, answer: string): boolean {
   const value = parsedJson(answer)
-  return value !== undefined && z.fromJSONSchema(schema).safeParse(value).success
+  return value !== undefined && fitsSchema(schema, value)
 }

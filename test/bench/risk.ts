@@ -15,7 +15,11 @@ import { seeded } from '#algorithms/seeded.ts'
 import { loudRules, mistakeFinders, predictedUnder, type SourceLaw } from '#algorithms/sourceLaws.fixture.ts'
 import { packedNumbers } from '#contracts/packedNumbers.ts'
 import { RiskCalibration, riskSignals } from '#contracts/riskCalibration.ts'
+import { systemClock } from '#runtime/clock.ts'
+import { silentLog } from '#runtime/log.ts'
+import type { Check } from '../../router/core/riskChecks.ts'
 import { riskScore, scorerOf } from '../../router/core/riskScore.ts'
+import { ThreadChecker } from '../../router/riskChecker.ts'
 
 const { values } = parseArgs({
   options: { seeds: { type: 'string', default: '20' }, width: { type: 'string', default: '576' } },
@@ -45,6 +49,36 @@ console.table(
 )
 console.log(`score at ${width} dimensions, microseconds`)
 console.table([0, 100].map((hidden) => ({ hidden, ...scoreTime(hidden) })))
+console.log('checks on their thread, microseconds a job; and what an expression that never ends costs')
+console.table(await checkTimes())
+
+async function checkTimes() {
+  const checker = new ThreadChecker({ clock: systemClock, log: silentLog, onLate: () => undefined })
+  const check = (pattern: string): Check => ({ kind: 'expression', of: 'answer', pattern, ignoreCase: false })
+  const texts = { question: 'What is 6 * 7?', answer: `${'a'.repeat(40)}! It is 42.` }
+  const took = async (checks: readonly Check[]) => {
+    const startedAt = performance.now()
+    await checker.check({ checks, texts, redactions: [] })
+    return 1_000 * (performance.now() - startedAt)
+  }
+  const usual = [check('It is'), check('^No'), { kind: 'validator', of: 'answer', check: 'arithmetic' } as const]
+  const first = await took(usual)
+  for (let i = 0; i < 1_000; i += 1) await took(usual)
+  const times: number[] = []
+  for (let i = 0; i < 2_000; i += 1) times.push(await took(usual))
+  times.sort((a, b) => a - b)
+  const hostile = await took([check('^(a+)+$')])
+  const next = await took(usual)
+  checker.close()
+  const figures = {
+    'first (starts the thread)': first,
+    median: times[1_000],
+    p99: times[1_980],
+    hostile,
+    'the next': next,
+  }
+  return Object.entries(figures).map(([job, microseconds]) => ({ job, microseconds: Math.round(microseconds ?? 0) }))
+}
 
 function worth(law: SourceLaw, scalariser: (typeof scalarisers)[number]): string {
   const all = seeds.map((seed) => predictedUnder(law, { scalariser, seed, examples: 2_000, asked: 5_000 }))
