@@ -23,6 +23,13 @@ export const routeMetrics = {
     labels: ['strategy'],
     buckets: buckets.decision,
   }),
+  routeFirstText: define({
+    name: 'paceline_route_first_text_seconds',
+    kind: 'histogram',
+    help: 'From a request to a ModelRoute to the first bytes of its answer, whatever was asked and judged before, by the deployment that answered.',
+    labels: ['route', 'deployment'],
+    buckets: buckets.ttft,
+  }),
   cascadeSteps: define({
     name: 'paceline_cascade_steps_total',
     kind: 'counter',

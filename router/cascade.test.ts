@@ -63,6 +63,8 @@ describe('a cascade', () => {
     const steps = `paceline_cascade_steps_total{route="${model}",deployment="smol",action="escalate",cause="unreliable",guaranteed="false",mode="live"}`
     await stage.asked(model, 'bad?')
     expect([await metricValue(stage, requests), await metricValue(stage, steps)]).toEqual([1, 1])
+    const waited = `paceline_route_first_text_seconds_count{route="${model}",deployment="large"}`
+    expect(await metricValue(stage, waited)).toBe(1)
     const scores = `paceline_cascade_score_count{route="${model}",deployment="smol"}`
     expect(await metricValue(stage, scores)).toBe(1)
   })

@@ -124,6 +124,13 @@ describe('more than one', () => {
     expect(stage.judge.received.at(-1)?.hint).toBe('large large large ')
   })
 
+  test('step is one escalation for the budget: requests are counted, however far they go', async () => {
+    const model = await stage.route({ steps: three, escalationRateMax: 1 })
+    const causes: (string | null)[] = []
+    for (let i = 0; i < 15; i += 1) causes.push((await stage.asked(model, 'bad?')).cause)
+    expect(new Set(causes)).toEqual(new Set(['last-step']))
+  })
+
   test('choice is kept where the least of them is good enough, and guaranteed is only what was labelled: single ones', async () => {
     const answer = await stage.asked(await stage.route(), 'good?', { n: 2 })
     expect(answer).toMatchObject({ text: 'small small small|small small small', cause: 'reliable' })

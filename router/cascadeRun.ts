@@ -10,7 +10,14 @@ import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Cascades } from './cascade.ts'
-import { type Cause, decideStep, mayEscalate, type StepDecision } from './core/cascade.ts'
+import {
+  type Cause,
+  decideStep,
+  type EscalationBudget,
+  mayEscalate,
+  newBudget,
+  type StepDecision,
+} from './core/cascade.ts'
 import { outcomeOf } from './core/goodput.ts'
 import { remainingMs } from './core/nextStep.ts'
 import { stagedDecision, type StepRecord } from './core/route.ts'
@@ -42,6 +49,7 @@ export class CascadeRun {
   readonly #records: StepRecord[] = []
   /** What the steps and judges that were asked were allowed together, by their SLO. */
   #promisedMs = 0
+  #hasSpent = false
   /** The last answer that was whole and doubted: a hint for the next step, and the answer where that one fails and this is declared. */
   #doubted: StepAnswer | null = null
 
@@ -101,7 +109,7 @@ export class CascadeRun {
         // Where it was judged early it is still being written, for nobody.
         answered?.handle.cancel()
         if (answered !== null) this.#doubted = answered
-        if (decision.cause !== 'uncalibrated') this.#cascades.escalated(this.#route)
+        if (decision.cause !== 'uncalibrated') this.#spend()
         return false
       case 'refuse':
         answered?.handle.cancel()
@@ -169,11 +177,11 @@ export class CascadeRun {
    */
   #passOver(step: CascadeStep, cause: Cause, failure: Failure): boolean {
     const isProved = this.#threshold(step) !== null
-    const isWithin = !isProved || mayEscalate(this.#cascades.budget(this.#route))
+    const isWithin = !isProved || mayEscalate(this.#budget)
     const goesOn = isWithin && !isOfTheRequest(failure)
     this.#note(step, { kind: goesOn ? 'escalate' : 'refuse', cause, isGuaranteed: false }, unasked)
     if (!goesOn) this.#fail(failure)
-    else if (isProved) this.#cascades.escalated(this.#route)
+    else if (isProved) this.#spend()
     return !goesOn
   }
 
@@ -224,12 +232,22 @@ export class CascadeRun {
           deadlineLeftMs: this.#request.inner.remainingMs,
         },
       ),
-      budget: this.#cascades.budget(this.#route),
+      budget: this.#budget,
       whenFull: this.#route.policy.whenFull,
     })
     // What was calibrated are single answers: of several the least is compared, which nobody has labelled.
     const isSingle = parsed.works.length * parsed.choices === 1
     return isSingle ? decision : { ...decision, isGuaranteed: false }
+  }
+
+  /** It counts requests that go on, however far: one that did once may go to the end. */
+  get #budget(): EscalationBudget {
+    return this.#hasSpent ? newBudget(1) : this.#cascades.budget(this.#route)
+  }
+
+  #spend(): void {
+    if (!this.#hasSpent) this.#cascades.escalated(this.#route)
+    this.#hasSpent = true
   }
 
   #threshold({ deployment, accept }: CascadeStep): number | null {

@@ -200,6 +200,7 @@ export class Exchange implements StreamOutput, WholeOutput {
       ...(this.#chunked ? { 'transfer-encoding': 'chunked' } : {}),
       ...this.#closing(),
     })
+    this.#answerBegins()
     // Node would write each chunk as four pieces; a frame of a stream is one string, and a tenth of its cost is saved.
     this.#response.chunkedEncoding = false
   }
@@ -220,8 +221,18 @@ export class Exchange implements StreamOutput, WholeOutput {
       ...this.#closing(),
       ...headers,
     })
+    if (status === 200) this.#answerBegins()
     this.#response.end(body)
     this.#done(status, outcome)
+  }
+
+  /** What the client of a route waits for: what was asked of others before is part of it. */
+  #answerBegins(): void {
+    const { route = null, deployment = null } = this.decided?.decision ?? {}
+    if (route === null) return
+    const { metrics, clock } = this.#context
+    const seconds = (clock.now() - this.arrivedAt) / 1_000
+    metrics.routeFirstText.observe({ route, deployment: deployment ?? 'none' }, seconds)
   }
 
   #beginTrace(tracer: Tracer): Span | null {

@@ -110,6 +110,22 @@ const panels: readonly PanelOptions[] = [
     ],
   },
   {
+    title: 'Time to the first text',
+    description:
+      'What clients wait for, by the deployment that answered: all that was asked and judged before is part of it. 95 % wait less.',
+    unit: 's',
+    lines: [
+      {
+        query: quantile(router.routeFirstText, 0.95, { where, window, by: step }),
+        legend: '{{route}} {{deployment}} (p95)',
+      },
+      {
+        query: quantile(router.routeFirstText, 0.5, { where, window, by: step }),
+        legend: '{{route}} {{deployment}} (p50)',
+      },
+    ],
+  },
+  {
     title: 'Time to judge',
     description: 'From asking the judge to the score. All of it is part of the time to the first token.',
     unit: 's',

@@ -25,7 +25,7 @@ test.skipIf(model.kind === 'missing')(
     await using runner = await openModel(model.path, { slots: 4, contextTokensMax: 192, reproducible: true })
     const speculation = { method: 'ngram', controller: 'fixed', draftTokensMax: 8 } as const
     await using stand = new EngineStand(runner, { proposers: [new NgramProposer()], speculation })
-    const maxTokens = 24
+    const maxTokens = 16
     const requests = [0, 0.8].flatMap((temperature) => draftingPrompts(4, { temperature, maxTokens }))
     const fresh = await stand.ask(requests)
     const texts = fresh.map(({ choices }) => choices[0]?.text ?? '')
