@@ -35,6 +35,7 @@ const draftTokensMax = 64
 const chainLength = 4
 // CPU time is counted in ticks of a few milliseconds on some machines: a round must be many.
 const stepsPerRound = options.quick ? 60 : 200
+const rowsPerRound = 5 * stepsPerRound
 
 const targets: Record<string, Processing> = {
   'temperature 1': { temperature: 1, topK: 0, minP: 0, topP: 1 },
@@ -192,14 +193,15 @@ function shareOf(microseconds: number): string {
 
 function rowCosts(processing: Processing) {
   const logits = new Float32Array(vocabularySize)
-  const positions = Array.from({ length: stepsPerRound }, (_, at) => at)
+  const positions = Array.from({ length: rowsPerRound }, (_, at) => at)
   const sampler = createSampler({
     sampling: { ...samplingDefaults, seed: 7, ...processing },
     vocabularySize,
     endTokens: [2],
     prompt: [],
   })
-  const eachRow = (work: (at: number) => void) => median(() => cpuOf(() => positions.forEach((at) => work(at))))
+  const eachRow = (work: (at: number) => void) =>
+    median(() => (stepsPerRound / rowsPerRound) * cpuOf(() => positions.forEach((at) => work(at))))
   const targetRow = (at: number) => rows[at % rows.length] ?? logits
   const draftRow = (at: number) => draftRows[at % rows.length] ?? logits
   const laws = new DraftLaws(vocabularySize)
