@@ -170,6 +170,16 @@ describe('two judges, one verdict', () => {
     [{ risk: { deployment: 'a', escalateTo: 'a' } }, 'another deployment'],
     [{ risk: { deployment: 'a', escalateTo: 'b', answerBelow: 0.9 } }, 'must not be over escalateFrom'],
     [{ risk: { deployment: 'a', escalateTo: 'b', sources: [{ name: 'silent' }] } }, 'exactly one of'],
+    [
+      {
+        risk: {
+          deployment: 'a',
+          escalateTo: 'b',
+          sources: ['one', 'two'].map((name) => ({ name, selfConsistency: {} })),
+        },
+      },
+      'one source of the kind selfConsistency',
+    ],
     [{ risk: { deployment: 'a', escalateTo: 'b', labels: [{ name: 'spam', pattern: 'spam' }] } }, 'one label tells'],
     [
       { risk: { deployment: 'a', escalateTo: 'b', sources: [{ name: 'sum', validator: { check: 'json' } }] } },

@@ -256,6 +256,13 @@ export const Risk = ruled(RiskFields, [
     path: ['labels'],
     holds: ({ labels }) => labels.length !== 1,
   },
+  ...(['selfConsistency', 'metaRanking'] as const).map((kind) => ({
+    cel: `self.sources.filter(source, has(source.${kind})).size() <= 1`,
+    message: `one source of the kind ${kind}: another one would be told the same`,
+    path: ['sources'],
+    holds: ({ sources }: z.output<typeof RiskFields>) =>
+      sources.filter((source) => source[kind] !== undefined).length <= 1,
+  })),
 ])
 export type Risk = z.infer<typeof Risk>
 

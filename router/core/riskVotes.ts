@@ -73,7 +73,7 @@ interface Known {
 }
 
 function voteOf(source: Source, known: Known): number | null {
-  const { findings, place, ownLabel, names } = known
+  const { findings, place, ownLabel } = known
   const kind = source.expression ?? source.validator ?? source.jsonSchema
   if (kind !== undefined) return labelled(kind, place === null ? null : place >= 0, known)
   const { length, logProbability, selfConsistency, metaRanking, ownLabel: own } = source
@@ -84,7 +84,7 @@ function voteOf(source: Source, known: Known): number | null {
   }
   if (selfConsistency !== undefined) {
     // A classification has a better vote than yes or no: what the samples say most.
-    if (names.length > 0 && findings.sampleLabels.length > 0) return mostSaid(findings.sampleLabels)
+    if (findings.sampleLabels.length > 0) return mostSaid(findings.sampleLabels)
     const share = agreementOf(selfConsistency, findings, ownLabel)
     return labelled(selfConsistency, share === null ? null : share >= selfConsistency.agreeMin, known)
   }

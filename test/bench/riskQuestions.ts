@@ -2,7 +2,7 @@
  * What a risk score is worth on a real model: SmolLM2-135M answers generated questions with one right answer each, sources as a route would
  * have them vote, and a harmonizer trained without a label on one half says of the other half how likely each answer is wrong.
  *
- * Run: `npm run bench -- riskQuestions [--questions 600]`. Needs the small test model, and some minutes of it. The embedding is the model's own
+ * Run: `npm run bench -- riskQuestions [--questions 600] [--threads 2]`. Needs the small test model, and some minutes of it. The embedding is the model's own
  * of question and answer (576 wide); samples are drawn at temperature 0.8. Nothing in here counts time.
  */
 import { auroc } from '#algorithms/auroc.ts'
@@ -37,7 +37,7 @@ const runner = await createLlamaRunner({
   modelPath: modelPath(),
   slots: 8,
   contextTokensMax: 256,
-  threads: 2,
+  threads: options.value('threads', 2),
   kvCacheType: 'f16',
   kvLayout: 'split',
   backend: 'auto',
