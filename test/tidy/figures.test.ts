@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { cascadeFigures } from '#test/bench/harness/cascadeFigures.ts'
 import { figuresFolder, speculationFigures } from '#test/bench/harness/speculationFigures.ts'
 import { ticksOf } from '#test/bench/harness/svgChart.ts'
 import { exists, paths, textOf } from './tree.ts'
@@ -12,6 +13,13 @@ describe('figures', () => {
     expect(old.map(([name]) => name)).toEqual([])
     const present = paths.filter((path) => /^docs\/figures\/speculation-.*\.svg$/.test(path))
     expect(present.map((path) => path.slice('docs/figures/'.length))).toEqual(drawn.map(([name]) => name).toSorted())
+  })
+
+  test('of cascades are what `npm run bench -- cascadePlots` draws from the results that lie here', () => {
+    const old = [...cascadeFigures()].filter(
+      ([name, svg]) => !paths.includes(`docs/figures/${name}`) || committed(name) !== svg,
+    )
+    expect(old.map(([name]) => name)).toEqual([])
   })
 
   test('are shown on a page', () => {
