@@ -57,7 +57,7 @@ export const routeLimits = {
     falseAlarmLabels: 10_000,
     /** What labels say stands in the route's status this long after it was last looked at; an alarm at once. */
     labelStatusMs: 30_000,
-    /** Error rates that routes promise of which the watch is kept ready: planning one takes up to half a second. */
+    /** Error rates that routes promise of which the watch is kept ready: planning one takes up to 60 ms. */
     watchPlansMax: 64,
   },
   risk: {
