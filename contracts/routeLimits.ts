@@ -19,6 +19,8 @@ export const routeLimits = {
     turnMsMin: 250,
     /** After this nobody enters a turn while others have the longer queue. */
     turnMsMax: 2_000,
+    /** A turn for whose end others wait who are late already is broken off after this: long answers must not hold them up for minutes. */
+    lateTurnMsMax: 5_000,
     /** Adapters of one worker in memory, where nobody says otherwise. */
     residentBytesMax: 512 * mib,
     /** Text of a request that its gate reads, in characters: many times what makes the tokens that count. */

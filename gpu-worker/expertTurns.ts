@@ -53,6 +53,7 @@ export class ExpertTurns {
       slots: total,
       turnMsMin: limits.experts.turnMsMin,
       turnMsMax: limits.experts.turnMsMax,
+      lateTurnMsMax: limits.experts.lateTurnMsMax,
       leadTokensMax: 0,
       resident: memory.resident,
       now: clock.now(),

@@ -11,10 +11,11 @@ import { answering, type EndpointOptions, namedRequest } from './endpoints.ts'
 import { type Exchange, headerOf } from './exchange.ts'
 import { parseChat } from './openai/chat.ts'
 import { parseCompletion } from './openai/completions.ts'
-import { decisionBody } from './openai/decision.ts'
+import { decisionBody, expertBody } from './openai/decision.ts'
 import { parseBody } from './openai/parse.ts'
 import { pickBody } from './openai/pickPlan.ts'
 import { NamingBody, noSuchModel } from './openai/route.ts'
+import type { ExpertChoice } from './request.ts'
 import type { Router } from './router.ts'
 import type { Decided } from './routing.ts'
 
@@ -26,7 +27,12 @@ export function explain({ router, config }: EndpointOptions, request: IncomingMe
       const named = parseBody(NamingBody, body)
       const decided = router.explain(namedRequest({ request, exchange }, named, tenant))
       if (decided === undefined) throw noSuchModel(named.model)
-      exchange.json(200, { ...decisionBody(named.model, decided), ...pickOf(router, decided, { body, tenant }) })
+      const { record } = decided
+      const work = record === null ? undefined : workIn(body, record)
+      withExpert(router, { decided, work, tenant }, (choice) => {
+        const plan = record === null || work === undefined ? {} : planOf(router, { record, work, tenant, choice })
+        exchange.json(200, { ...decisionBody(named.model, decided), ...expertBody(choice), ...plan })
+      })
     }
     readBody(request, config.limits.bodyBytesMax, {
       refuse: (failure) => exchange.fail(failure),
@@ -35,13 +41,26 @@ export function explain({ router, config }: EndpointOptions, request: IncomingMe
   })
 }
 
-/** Of several prompts the first. Nothing where the body holds none, or several deployments may be asked. */
-function pickOf(router: Router, { record, expert }: Decided, asked: { body: unknown; tenant: TenantId }) {
-  if (record === null) return {}
-  const work = workIn(asked.body, record)
-  if (work === undefined) return {}
-  const owner = { tenant: asked.tenant, expert: expert?.kind === 'named' ? expert.expert : null }
-  return { pick: pickBody(router.planPick(record, work, owner)) }
+/** Who would compute it; asks the pair's gate where that chooses. Null: the pair has no experts, or there is no prompt to gate. */
+function withExpert(
+  router: Router,
+  { decided, work, tenant }: { decided: Decided; work: Work | undefined; tenant: TenantId },
+  take: (choice: ExpertChoice | null) => void,
+): void {
+  const { expert: wish, record } = decided
+  if (wish?.kind === 'named') take({ expert: wish.expert, cause: 'named', probability: null })
+  else if (wish?.kind === 'gate' && record !== null && work !== undefined)
+    router.gates.choose({ model: record, tenant, work }, take)
+  else take(null)
+}
+
+/** Of several prompts the first. */
+function planOf(
+  router: Router,
+  asked: { record: ModelRecord; work: Work; tenant: TenantId; choice: ExpertChoice | null },
+) {
+  const owner = { tenant: asked.tenant, expert: asked.choice?.expert ?? null }
+  return { pick: pickBody(router.planPick(asked.record, asked.work, owner)) }
 }
 
 function workIn(body: unknown, record: ModelRecord): Work | undefined {

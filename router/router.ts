@@ -18,7 +18,7 @@ import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { Authenticator } from './auth.ts'
 import type { KeptAnswer } from './cascade.ts'
-import { type Pick, pick } from './core/pick.ts'
+import { pick, type PickRule } from './core/pick.ts'
 import type { PickPlan } from './core/pickPlan.ts'
 import { estimatedTokens, needOf } from './core/prompt.ts'
 import { targetsOf } from './core/route.ts'
@@ -26,6 +26,7 @@ import { WorkerTable } from './core/workers.ts'
 import { Demand } from './demand.ts'
 import { Deployments } from './deployments.ts'
 import { Dispatcher } from './dispatch.ts'
+import { drainingFailure } from './draining.ts'
 import { ExpertChoices } from './expertChoices.ts'
 import { Feedback, type Labelled, type LabelTaken } from './feedback.ts'
 import { observeExperts } from './expertLane.ts'
@@ -50,7 +51,7 @@ export interface RouterOptions extends RiskParts {
   /** 0 ≤ x < 1: ids and seeds. */
   readonly random: () => number
   /** Measurements put other rules beside ours. */
-  readonly pick?: Pick
+  readonly pick?: PickRule
 }
 
 export interface ModelView {
@@ -90,6 +91,8 @@ export interface Router {
   serveStaged(route: StagedRecord, request: StagedRequest): void
   /** A client's word on an answer that it got. */
   takeLabel(labelled: Labelled): LabelTaken
+  /** Whom a pair's gate names, for who only wants to know. */
+  readonly gates: Pick<Gates, 'choose'>
   /** A request id or seed that no other request of this router has. */
   newId(): string
   newSeed(): number
@@ -128,7 +131,7 @@ class BusRouter implements Router {
   readonly #routing: Routing
   readonly #staged: StagedRoutes
   readonly #feedback: Feedback
-  readonly #gates: Gates
+  readonly gates: Gates
   readonly #demand: Demand
   readonly #tenants: TenantsExchange
   readonly #timers: Timer[] = []
@@ -148,9 +151,9 @@ class BusRouter implements Router {
     this.id = config.router ?? newRouterId(random)
     this.#idStem = this.id.replace(/^router-/, '')
     this.#meter = new RequestMeter(metrics)
-    this.#gates = new Gates({ router: this.id, bus, clock, log, workers })
+    this.gates = new Gates({ router: this.id, bus, clock, log, workers })
     const { accessLog } = config
-    const experts = new ExpertChoices({ gates: this.#gates, clock, log, metrics, accessLog })
+    const experts = new ExpertChoices({ gates: this.gates, clock, log, metrics, accessLog })
     const requests = new Requests({ clock, workers, meter: this.#meter, experts })
     const lanes = new Lanes({
       clock,
@@ -215,7 +218,7 @@ class BusRouter implements Router {
     this.#timers.push(clock.every(limits.router.sweepIntervalMs, () => this.#sweep()))
     this.#demand.start()
     this.#tenants.start()
-    this.#gates.start()
+    this.gates.start()
     this.#feedback.start()
     await this.#registry.start()
   }
@@ -337,7 +340,7 @@ class BusRouter implements Router {
     this.#demand.stop()
     this.#tenants.stop()
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe()
-    this.#gates.stop()
+    this.gates.stop()
     this.#staged.stop()
     this.#feedback.stop()
     this.#registry.stop()
@@ -390,10 +393,4 @@ class BusRouter implements Router {
     const workers = this.#workers.of(record.deployment)
     return { record, ready: workers.some((worker) => this.#workers.standing(worker, now) === 'live') }
   }
-}
-
-function drainingFailure(): Failure {
-  return new Failure('draining', 'this router is shutting down; send the request again', {
-    retry: { kind: 'after', afterMs: refusedAfterMs },
-  })
 }

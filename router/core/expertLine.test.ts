@@ -66,6 +66,13 @@ describe('a worker', () => {
     expect(nextFor(seat('w', ['a'], { since: now - turnMsMin + 1 }), line, now)).toBe('a1')
   })
 
+  test('whose queue is late already goes on until its turn is over, and then with who is due first', () => {
+    const now = 3 * waitMsMax
+    const line = [...lineOf('b1', 0), ...lineOf('a1 a2 a3', now)]
+    expect(nextFor(seat('w', ['a'], { since: now - turnMsMax + 1 }), line, now)).toBe('a1')
+    expect(nextFor(seat('w', ['a'], { since: now - turnMsMax }), line, now)).toBe('b1')
+  })
+
   test('holds requests of two experts at most: those of the one that comes next go on coming', () => {
     expect(nextFor(seat('w', ['a', 'b']), lineOf('c1 c2 a1 b1'))).toBe('b1')
     expect(nextFor(seat('w', ['a', 'b']), lineOf('c1 c2 a1'))).toBeUndefined()

@@ -59,10 +59,11 @@ export function nextAt<Id>(seat: ExpertSeat, snapshot: LineSnapshot<Id>): Waiter
   const engine = engineOf(seat, snapshot)
   const batch = planExpertBatch({ ...engine, line, expertsMax: 1, leadTokensMax, resident: residentOf(seat.worker) })
   const [first = null] = batch.requests
-  if (own === null || batch.cause !== 'longest-queue') return first
-  const others = line.filter(({ expert }) => expert !== own.expert)
+  if (own === null) return first
+  // Who is late already is not saved by a turn that ends early; there is only less done.
+  const savable = line.filter(({ expert, startBy }) => expert !== own.expert && startBy >= snapshot.now)
   const goesOn = batch.experts[0] === own.expert || turnMs < limits.experts.turnMsMax
-  return goesOn && canAllStart(others, { ...engine, expertsMax: 1 }) ? own : first
+  return goesOn && canAllStart(savable, { ...engine, expertsMax: 1 }) ? own : first
 }
 
 const { leadTokensMax } = limits.experts

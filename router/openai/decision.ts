@@ -74,6 +74,12 @@ export function riskHeaders({ decision }: TimedDecision): Record<string, string>
   return risk === undefined || risk === null ? {} : { [riskHeader]: risk.toFixed(4) }
 }
 
+export function expertBody(choice: ExpertChoice | null) {
+  if (choice === null) return {}
+  const { expert, cause, probability } = choice
+  return { expert: { name: expert ?? baseExpert, cause, ...(probability === null ? {} : { probability }) } }
+}
+
 export function expertHeaders(choice: ExpertChoice | null): Record<string, string> {
   if (choice === null) return {}
   const { expert, cause, probability } = choice

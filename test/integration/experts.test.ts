@@ -43,12 +43,15 @@ describe.skipIf(reason !== null)('a pair with experts on a local instance', () =
     await place.dispose()
   })
 
-  const ask = async (model: string, content = 'select a from b') => {
-    const response = await fetch(`${url}/v1/chat/completions`, {
+  const post = (path: string, body: object) =>
+    fetch(`${url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-paceline-explain': 'true' },
-      body: JSON.stringify({ model, max_tokens: 8, seed: 1, messages: [{ role: 'user', content }] }),
+      body: JSON.stringify(body),
     })
+  const ask = async (model: string, content = 'select a from b') => {
+    const messages = [{ role: 'user', content }]
+    const response = await post('/v1/chat/completions', { model, max_tokens: 8, seed: 1, messages })
     const body = (await response.json()) as {
       model?: string
       choices?: { message: { content: string } }[]
@@ -84,6 +87,9 @@ describe.skipIf(reason !== null)('a pair with experts on a local instance', () =
     const gated = await ask('smol', gatedTexts.sql[0])
     expect(gated.by).toEqual({ expert: 'sql', cause: 'remembered' })
     expect(gated.text).toBe(named.text)
+    const messages = [{ role: 'user', content: gatedTexts.verse[0] }]
+    const explained = await post('/v1/route:explain', { model: 'smol', messages })
+    expect(await explained.json()).toMatchObject({ deployment: 'smol', expert: { name: 'verse', cause: 'remembered' } })
   })
 
   test('refuses an expert that it does not have and one that cannot be used, and says so where one looks', async () => {
