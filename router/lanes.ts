@@ -10,7 +10,7 @@ import { limits } from '#contracts/limits.ts'
 import type { ModelRecord } from '#contracts/records.ts'
 import type { Clock } from '#runtime/clock.ts'
 import { FairQueue } from './core/admit.ts'
-import { candidates, type Pick, type Picked } from './core/pick.ts'
+import { candidates, type Picked, type PickRule } from './core/pick.ts'
 import { type PickPlan, planPick } from './core/pickPlan.ts'
 import type { Need } from './core/prompt.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
@@ -23,7 +23,7 @@ import { type Job, jobNeed } from './request.ts'
 export interface LanesOptions {
   readonly clock: Clock
   readonly workers: WorkerTable
-  readonly pick: Pick
+  readonly pick: PickRule
   /** Sends the job; called once per placement. */
   readonly send: (job: Job, picked: Picked) => void
   /** The job was waiting and no longer is; the caller ends it with this. */

@@ -20,7 +20,10 @@ import { type Kept, TrafficLog } from './trafficLog.ts'
 
 const drainPollMs = 20
 
-async function start({ config, natsPassword, natsAuthority, tracing: settings }: Settings, log: Log): Promise<void> {
+async function start(
+  { config, natsPassword, natsAuthority, tracing: tracingSettings }: Settings,
+  log: Log,
+): Promise<void> {
   const clock = systemClock
   const bus = await connectBus({
     ...config.nats,
@@ -35,9 +38,9 @@ async function start({ config, natsPassword, natsAuthority, tracing: settings }:
   const router = createRouter({ bus, clock, log, metrics, config, random: Math.random, ...traffic })
   await router.start()
   const secondsNow = () => Math.floor(Date.now() / 1_000)
-  const { tracer, close: closeTracing } = startTracing({
+  const tracing = startTracing({
     config: config.tracing,
-    settings,
+    settings: tracingSettings,
     clock,
     log,
     metrics,
@@ -45,12 +48,12 @@ async function start({ config, natsPassword, natsAuthority, tracing: settings }:
     instance: router.id,
     epochMs: performance.timeOrigin,
   })
-  const http = await serveHttp({ router, config, clock, log, metrics, secondsNow, tracer })
+  const http = await serveHttp({ router, config, clock, log, metrics, secondsNow, tracer: tracing.tracer })
   log.info({ router: router.id, url: http.url, port: http.port, pid: process.pid, config }, 'listening')
   onShutdown(log, async () => {
     await drain(router, http, config.limits)
     await bus.close()
-    await closeTracing()
+    await tracing.close()
   })
 }
 

@@ -18,6 +18,7 @@ import type { TenantElsewhere, TenantStanding } from './core/admit.ts'
 /** A deployment's queue, as far as this needs it. */
 export interface SharedQueue {
   readonly length: number
+  readonly isContended: boolean
   standings(tenantsMax: number): readonly TenantStanding[]
   setElsewhere(tenants: readonly TenantElsewhere[]): void
   chargeElsewhere(tenant: TenantId, tokens: number): void
@@ -36,8 +37,8 @@ export interface TenantsNewsOptions {
 interface Heard {
   at: number
   waits: boolean
-  /** By deployment and tenant: what it had been served when that was last told. */
-  readonly served: Map<string, number>
+  /** By deployment and tenant: what it had been served, by the last news. */
+  served: ReadonlyMap<string, number>
   news: TenantsNews['deployments']
 }
 
@@ -68,15 +69,15 @@ export class TenantsExchange {
   #tick(): void {
     this.#forgetSilent()
     const queues = [...this.#o.queues()]
+    if (this.#o.bus.state !== 'connected') return
     const waits = queues.some(([, queue]) => queue.length > 0)
     const othersWait = [...this.#heard.values()].some((heard) => heard.waits)
     if (!waits && !othersWait && !this.#hasSaid) return
     // After the last one has gone, once more.
     this.#hasSaid = waits
-    const deployments = queues.flatMap(([deployment, queue]) => {
-      const tenants = queue.standings(sharedTenantsMax).map((standing) => ({ ...standing }))
-      return tenants.length === 0 ? [] : [{ deployment, tenants }]
-    })
+    const deployments = queues.flatMap(([deployment, queue]) =>
+      queue.isContended ? [{ deployment, tenants: [...queue.standings(sharedTenantsMax)] }] : [],
+    )
     this.#o.bus.publish(subjects.tenantsNews, encode({ router: this.#o.router, deployments } satisfies TenantsNews))
   }
 
@@ -95,18 +96,20 @@ export class TenantsExchange {
   #apply(heard: Heard): void {
     const queues = new Map(this.#o.queues())
     const served = new Set<DeploymentName>()
+    const told = new Map<string, number>()
     for (const { deployment, tenants } of heard.news) {
       const queue = queues.get(deployment)
       for (const { tenant, served: tokens } of tenants) {
         const key = `${deployment} ${tenant}`
         const before = heard.served.get(key)
-        heard.served.set(key, tokens)
-        // The first word of a tenant says nothing of when it was served; one that is lower, that the other router began anew.
+        told.set(key, tokens)
+        // The first word of a tenant, or the first after a pause, says nothing of when it was served.
         if (before === undefined || tokens <= before) continue
         queue?.chargeElsewhere(tenant, tokens - before)
         served.add(deployment)
       }
     }
+    heard.served = told
     for (const [deployment, queue] of queues) this.#waitElsewhere(deployment, queue, served.has(deployment))
   }
 

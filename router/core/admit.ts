@@ -132,6 +132,11 @@ export class FairQueue<T extends Waiting> {
     return false
   }
 
+  /** Does anybody wait for this deployment, here or at another router? */
+  get isContended(): boolean {
+    return this.#length > 0 || this.#elsewhere.size > 0
+  }
+
   /** All who wait at other routers now. Whoever did before keeps its place; the others come without credit, as if they came here. */
   setElsewhere(tenants: readonly TenantElsewhere[]): void {
     const now = new Map(tenants.map((each) => [each.tenant, each]))
@@ -148,10 +153,10 @@ export class FairQueue<T extends Waiting> {
     }
   }
 
-  /** Those that were served here or wait here, the last seen first. */
+  /** Those that wait here, then those that were served here, the last seen first. */
   standings(tenantsMax: number): TenantStanding[] {
-    const lines = [...this.#lines.values()].reverse().filter((line) => line.served > 0 || line.items.length > 0)
-    return lines.slice(0, tenantsMax).map(({ tenant, weight, items, served }) => {
+    const idle = [...this.#lines.values()].reverse().filter((line) => line.served > 0 && line.items.length === 0)
+    return [...this.#active, ...idle].slice(0, tenantsMax).map(({ tenant, weight, items, served }) => {
       return { tenant, weight, priority: items[0]?.priority ?? null, served }
     })
   }

@@ -41,7 +41,7 @@ export interface Picked extends Weighed {
   readonly boundMs: number
 }
 
-export type Pick = (eligible: readonly Worker[], need: Need) => Picked | null
+export type PickRule = (eligible: readonly Worker[], need: Need) => Picked | null
 
 const tailTokens = 32
 const promptTokensPerSecondGuess = 1_000
@@ -67,7 +67,7 @@ export function candidates(
   )
 }
 
-export const pick: Pick = (eligible, need) =>
+export const pick: PickRule = (eligible, need) =>
   choose(
     eligible.map((worker) => weigh(worker, need)),
     need,

@@ -2,7 +2,7 @@
  * A pick for somebody to look at: whom it would be now, and of every worker how it stands and what it would take. Pure; sends nothing.
  */
 import type { WorkerId } from '#contracts/ids.ts'
-import { candidates, type Pick, type Picked, weigh } from './pick.ts'
+import { candidates, type Picked, type PickRule, weigh } from './pick.ts'
 import type { Need } from './prompt.ts'
 import { freeSlots, type Standing, type Worker } from './workers.ts'
 
@@ -27,7 +27,7 @@ export interface PickPlan {
 export interface PlanOptions {
   readonly now: number
   readonly standing: (worker: Worker) => Standing
-  readonly pick: Pick
+  readonly pick: PickRule
 }
 
 export function planPick(workers: readonly Worker[], need: Need, { now, standing, pick }: PlanOptions): PickPlan {

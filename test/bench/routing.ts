@@ -5,7 +5,8 @@
  * decision is the machine's own. A decision is everything from the submitted request to its dispatch: admission, digests, pick, message.
  * `--routers` spreads the trace over several routers that share nothing.
  *
- *   node test/bench/routing.ts [--workers 100] [--seconds 60] [--rounds 3] [--only decision|tokens|requests|routers] [--quick]
+ *   node test/bench/routing.ts [--workers 100] [--seconds 60] [--rounds 3] [--warm 20] [--rate N] [--rules ours,round robin]
+ *     [--only decision|tokens|requests|routers] [--quick]
  */
 import { smolLm2 } from '#test/simulate/curves.ts'
 import { createRandom } from '#test/simulate/random.ts'
@@ -13,15 +14,20 @@ import { rivals } from '#test/simulate/rivalPicks.ts'
 import { measureRouting, rateAtBusy, type RoutingFigures } from '#test/simulate/routingMeasure.ts'
 import { routingTrace, sixtyPercentOfRequests, sixtyPercentOfTokens } from '#test/simulate/routingTrace.ts'
 import { RoutingWorld } from '#test/simulate/routingWorld.ts'
-import type { Pick } from '../../router/core/pick.ts'
+import type { PickRule } from '../../router/core/pick.ts'
 import { readOptions } from './harness/options.ts'
 import { figure, Report } from './harness/report.ts'
 import { median, quantile } from './harness/statistics.ts'
 
 const options = readOptions({ rounds: 3, quickRounds: 1 })
-const report = new Report('routing', 'Prefix-aware pick: decisions, and first tokens against other rules')
+const report = new Report(
+  options.only === null ? 'routing' : `routing-${options.only}`,
+  'Prefix-aware pick: decisions, and first tokens against other rules',
+)
 const workers = options.value('workers', options.quick ? 24 : 100)
 const seconds = options.value('seconds', options.quick ? 20 : 60)
+/** Two sessions long, and not counted. */
+const warmSeconds = options.value('warm', options.quick ? 10 : 20)
 const cluster = { workers, routers: 1, slots: 8, contextTokensMax: 2_048, curve: smolLm2 }
 
 if (wanted('decision')) await decisions()
@@ -62,8 +68,10 @@ async function decisions(): Promise<void> {
 type Shape = typeof sixtyPercentOfTokens
 
 async function firstTokens(title: string, shape: Shape, bound: { atMost: number } | null): Promise<void> {
-  const perSecond = await rateOfRoundRobin(shape)
-  const rules: Readonly<Record<string, (() => Pick) | undefined>> = { ours: undefined, ...rivals }
+  const perSecond = options.value('rate', 0) || (await rateOfRoundRobin(shape))
+  const all: Readonly<Record<string, (() => PickRule) | undefined>> = { ours: undefined, ...rivals }
+  const wantedRules = options.text('rules', Object.keys(all).join()).split(',')
+  const rules = Object.fromEntries(Object.entries(all).filter(([rule]) => wantedRules.includes(rule)))
   const found = new Map<string, RoutingFigures[]>()
   for (const [rule, pick] of Object.entries(rules)) found.set(rule, await rounds(shape, perSecond, pick))
   const base = meanOf(found.get('round robin') ?? [])
@@ -84,7 +92,7 @@ function rateOfRoundRobin(shape: Shape): Promise<number> {
   return rateAtBusy(0.8, given, { low: 0.6 * workers, high: 1.8 * workers, rounds: 5 })
 }
 
-async function rounds(shape: Shape, perSecond: number, pick?: () => Pick, routers = 1): Promise<RoutingFigures[]> {
+async function rounds(shape: Shape, perSecond: number, pick?: () => PickRule, routers = 1): Promise<RoutingFigures[]> {
   const own: RoutingFigures[] = []
   for (let seed = 1; seed <= options.rounds; seed++)
     own.push(
@@ -92,7 +100,8 @@ async function rounds(shape: Shape, perSecond: number, pick?: () => Pick, router
         ...cluster,
         routers,
         seed,
-        trace: { ...shape, seconds, perSecond },
+        warmSeconds,
+        trace: { ...shape, seconds: warmSeconds + seconds, perSecond },
         ...(pick === undefined ? {} : { pick }),
       }),
     )

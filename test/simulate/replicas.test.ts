@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { Work } from '#contracts/messages.ts'
+import { afterEscalation, afterRequest, mayEscalate, newBudget } from '../../router/core/cascade.ts'
 import { createRandom } from './random.ts'
 import { RoutingWorld, type Served } from './routingWorld.ts'
 import type { TraceRequest } from './routingTrace.ts'
@@ -97,5 +98,26 @@ describe('capacity by weight', () => {
     const all = weights.reduce((sum, weight) => sum + weight, 0)
     for (const [i, weight] of weights.entries())
       expect(Math.abs((shares[i] ?? 0) / (weight / all) - 1)).toBeLessThan(0.1)
+  })
+})
+
+describe('a cascade’s budget', () => {
+  test('holds over both routers within a tenth, however requests are spread', () => {
+    const requests = 2_000
+    const rateMax = 0.2
+    for (const shareOfFirst of [0.5, 0.8, 1]) {
+      const random = createRandom(5)
+      const budgets = [newBudget(rateMax), newBudget(rateMax)]
+      let escalated = 0
+      for (let i = 0; i < requests; i++) {
+        const at = random.chance(shareOfFirst) ? 0 : 1
+        const budget = afterRequest(budgets[at] ?? newBudget(0))
+        // Every answer is a bad one.
+        const escalates = mayEscalate(budget)
+        if (escalates) escalated += 1
+        budgets[at] = escalates ? afterEscalation(budget) : budget
+      }
+      expect(Math.abs(escalated / (rateMax * requests) - 1)).toBeLessThan(0.1)
+    }
   })
 })

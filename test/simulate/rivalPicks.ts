@@ -2,22 +2,22 @@
  * Other ways to pick a worker, for comparisons: what gateways before language models do, and each half of ours alone.
  */
 import { hash32, weightOf } from '#algorithms/rendezvous.ts'
-import { type Pick, type Picked, pick, weigh, type Weighed } from '../../router/core/pick.ts'
+import { type Picked, pick, type PickRule, weigh, type Weighed } from '../../router/core/pick.ts'
 import type { Need } from '../../router/core/prompt.ts'
 import { loadOf, type Worker } from '../../router/core/workers.ts'
 
 export const rivals = {
   'round robin': roundRobin,
   'least requests': () => least((worker) => loadOf(worker)),
-  'least time, prefixes unseen': () => (eligible, need) =>
+  'least time with prefixes unseen': () => (eligible, need) =>
     pick(eligible, { ...need, prefixes: [], key: hash32(String(need.key)) }),
   'longest prefix': longestPrefix,
   'consistent hashing': () => (eligible, need) => highest(eligible, need),
   'hashing bounded by requests': () => boundedByRequests,
-} satisfies Readonly<Record<string, () => Pick>>
+} satisfies Readonly<Record<string, () => PickRule>>
 
 /** Each in turn, whoever has room: as a proxy does that knows nothing else. */
-function roundRobin(): Pick {
+function roundRobin(): PickRule {
   let last = ''
   return (eligible, need) => {
     const sorted = [...eligible].sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -28,7 +28,7 @@ function roundRobin(): Pick {
   }
 }
 
-function least(of: (worker: Worker, need: Need) => number): Pick {
+function least(of: (worker: Worker, need: Need) => number): PickRule {
   return (eligible, need) => {
     const smallest = Math.min(...eligible.map((worker) => of(worker, need)))
     return highest(
@@ -39,7 +39,7 @@ function least(of: (worker: Worker, need: Need) => number): Pick {
 }
 
 /** Always after the prefix, however busy its holder is; least requests where nobody holds any. */
-function longestPrefix(): Pick {
+function longestPrefix(): PickRule {
   const leastRequests = least((worker) => loadOf(worker))
   return (eligible, need) => {
     const weighed = eligible.map((worker) => weigh(worker, need))
@@ -50,7 +50,7 @@ function longestPrefix(): Pick {
 }
 
 /** As published: whoever has fewer than 1.25 times the mean number of requests, this one included. */
-const boundedByRequests: Pick = (eligible, need) => {
+const boundedByRequests: PickRule = (eligible, need) => {
   const total = eligible.reduce((sum, worker) => sum + loadOf(worker), 0) + 1
   const most = Math.ceil((1.25 * total) / eligible.length)
   return highest(

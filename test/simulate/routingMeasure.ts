@@ -1,7 +1,7 @@
 /**
  * One rule to pick workers, on one trace, in virtual time: what clients waited for, what was computed twice, how busy engines were.
  */
-import type { Pick } from '../../router/core/pick.ts'
+import type { PickRule } from '../../router/core/pick.ts'
 import { createRandom } from './random.ts'
 import { routingTrace, type TraceOptions } from './routingTrace.ts'
 import { RoutingWorld, type RoutingWorldOptions, type Served } from './routingWorld.ts'
@@ -9,8 +9,10 @@ import { RoutingWorld, type RoutingWorldOptions, type Served } from './routingWo
 export interface MeasureOptions extends Omit<RoutingWorldOptions, 'random' | 'pick'> {
   readonly seed: number
   readonly trace: TraceOptions
+  /** Requests of the first seconds do not count: caches are empty, and sessions that go on begin anew. */
+  readonly warmSeconds?: number
   /** Absent: ours. */
-  readonly pick?: () => Pick
+  readonly pick?: () => PickRule
 }
 
 export interface RoutingFigures {
@@ -25,15 +27,21 @@ export interface RoutingFigures {
   readonly cached: number
 }
 
-export async function measureRouting({ seed, trace: options, ...world }: MeasureOptions): Promise<RoutingFigures> {
+export async function measureRouting({
+  seed,
+  trace: options,
+  warmSeconds = 0,
+  ...world
+}: MeasureOptions): Promise<RoutingFigures> {
   const random = createRandom(seed)
   const stand = await RoutingWorld.start({ ...world, random: random.fork('world') })
   const trace = routingTrace(random.fork('trace'), options)
-  const served = await stand.run(trace)
+  const countedFrom = stand.clock.now() + 1_000 * warmSeconds
+  const served = (await stand.run(trace)).filter(({ askedAt }) => askedAt >= countedFrom)
   return figuresOf(served, stand.busyShare(options.seconds * 1_000))
 }
 
-export function figuresOf(served: readonly Served[], busy: number): RoutingFigures {
+function figuresOf(served: readonly Served[], busy: number): RoutingFigures {
   const waits = served.map(({ firstTextAt, askedAt }) => (firstTextAt ?? Number.NaN) - askedAt).sort((a, b) => a - b)
   const at = (share: number) => waits[Math.floor(share * waits.length)] ?? Number.NaN
   const usages = served.flatMap(({ outcome }) => (outcome?.kind === 'completed' ? [outcome.usage] : []))

@@ -9,7 +9,7 @@ import { RouterConfig } from '#contracts/routerConfig.ts'
 import { samplingDefaults } from '#contracts/sampling.ts'
 import { silentLog } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
-import type { Pick } from '../../router/core/pick.ts'
+import type { PickRule } from '../../router/core/pick.ts'
 import type { RequestOutcome, RoutedRequest } from '../../router/request.ts'
 import { createRouter, type Router } from '../../router/router.ts'
 import { createFakeNetwork, type FakeNetwork } from './fakeBus.ts'
@@ -27,7 +27,7 @@ export interface RoutingWorldOptions {
   readonly contextTokensMax: number
   readonly curve: CostCurveMessage
   /** One for each router: some rules remember whom they picked last. */
-  readonly pick?: () => Pick
+  readonly pick?: () => PickRule
   /** The machine's own time, for what a decision takes; absent: not measured. */
   readonly stopwatch?: () => number
 }
