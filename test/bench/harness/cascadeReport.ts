@@ -137,6 +137,19 @@ export function oracleRanking(rows: readonly CascadeRow[]): Ranking {
   return { name: 'whoever knows', answers: rows.map((row) => ({ row, trust: -gain(row) })) }
 }
 
+/** Chance that a right answer ranks over a wrong one to a question of the same kind: a score that only knows what is hard has a half. */
+export function concordanceWithin({ answers }: Ranking, kindOf: (number: number) => string): number {
+  let over = 0
+  let pairs = 0
+  for (const { row, trust } of answers)
+    for (const other of answers) {
+      if (!row.smallRight || other.row.smallRight || kindOf(row.number) !== kindOf(other.row.number)) continue
+      pairs += 1
+      over += trust > other.trust ? 1 : trust === other.trust ? 0.5 : 0
+    }
+  return over / pairs
+}
+
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
 
 export function reportCascade(report: Report, rows: readonly CascadeRow[], kindOf: (number: number) => string): void {
@@ -163,18 +176,20 @@ export function reportCascade(report: Report, rows: readonly CascadeRow[], kindO
   }
   report.note(`right, with 95 % intervals: small ${interval('smallRight')}, large ${interval('largeRight')}`)
   const rankings = rankingsOf(rows)
-  const separations = rankings.map(({ name, answers }) => ({
-    name,
-    ...auroc(answers.map(({ row, trust }) => ({ score: trust, right: row.smallRight }))),
+  const separations = rankings.map((ranking) => ({
+    name: ranking.name,
+    ...auroc(ranking.answers.map(({ row, trust }) => ({ score: trust, right: row.smallRight }))),
+    withinKinds: concordanceWithin(ranking, kindOf),
   }))
   report.add('separations', separations)
   report.table(
     'telling right from wrong',
-    ['score', 'AUROC', '95 % interval'],
-    separations.map(({ name, area, lower, upper }) => [
+    ['score', 'AUROC', '95 % interval', 'within a kind'],
+    separations.map(({ name, area, lower, upper, withinKinds }) => [
       name,
       area.toFixed(3),
       `${lower.toFixed(3)} to ${upper.toFixed(3)}`,
+      withinKinds.toFixed(3),
     ]),
   )
   const curves = [...rankings, oracleRanking(rows)].map((ranking) => ({
