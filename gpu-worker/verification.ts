@@ -50,6 +50,8 @@ const placesPerSample = 64
  */
 const lawsShareMax = 0.05
 const followRate = 0.1
+/** For each place that is judged otherwise: one slow measurement is not believed for ever, and laws are tried again after some hundred steps. */
+const forgetting = 0.9998
 const followed = (before: number | null, ms: number) => (before === null ? ms : before + followRate * (ms - before))
 /** Keeps a verifier's chance apart from the noise that the same request's other tokens are drawn with. */
 const chanceSeed = 0x3c6e_f372
@@ -106,6 +108,7 @@ export class Verification {
 
   #judgeAt({ choice, draft, drawing, children, row }: Place): number {
     this.#places += 1
+    if (drawing === null && this.#judgedMs !== null) this.#judgedMs *= forgetting
     const isSampled = this.#places % placesPerSample === 1 && !choice.hasGrammar && draft.knowsNoise !== true
     if (drawing === null && !isSampled) return choice.choose(row)
     let best: number | null = null
