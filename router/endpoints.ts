@@ -154,9 +154,8 @@ function submitStaged(
   const inner = new InnerRequests({ router, clock, client })
   const seed = router.newSeed()
   const identity = identityOf(options, endpoint)
-  // What is known of it so far, for a client that leaves before more is.
   const planned = router.explain(named)
-  if (planned !== undefined) exchange.decide(planned)
+  if (planned !== undefined) exchange.plan(planned)
   exchange.running = inner
   router.serveStaged(route, {
     named,

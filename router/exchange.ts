@@ -152,6 +152,12 @@ export class Exchange implements StreamOutput, WholeOutput {
     this.#send(status, errorJson({ ...error, type, param: null }), status < 500 ? 'invalid' : 'failed', headers)
   }
 
+  /** Whom it is asked of first, for a client that leaves before more is known. */
+  plan(planned: Decided): void {
+    this.decided = planned
+    this.model = planned.decision.deployment ?? this.model
+  }
+
   /** Who answers, or why nobody does. */
   decide(decided: Decided): void {
     this.decided = decided
