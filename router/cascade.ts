@@ -46,7 +46,6 @@ export class Cascades implements StagedStrategy<'cascade'> {
   }
 
   run(route: CascadeRoute, request: StagedRequest): void {
-    this.#budgets.set(route.route, afterRequest(this.budget(route)))
     if (!route.policy.shadow) {
       new CascadeRun(this, route, { request, mode: 'live' }).start()
       return
@@ -110,6 +109,11 @@ export class Cascades implements StagedStrategy<'cascade'> {
   budget({ route, policy }: CascadeRoute): EscalationBudget {
     const found = this.#budgets.get(route)
     return found?.rateMax === policy.escalationRateMax ? found : newBudget(policy.escalationRateMax)
+  }
+
+  /** Another request is decided: its share comes when it may be taken, or those that are under way at once would find the burst and no more. */
+  cameToDecide(route: CascadeRoute): void {
+    this.#budgets.set(route.route, afterRequest(this.budget(route)))
   }
 
   escalated(route: CascadeRoute): void {

@@ -124,6 +124,12 @@ describe('more than one', () => {
     expect(stage.judge.received.at(-1)?.hint).toBe('large large large ')
   })
 
+  test('request at a time needs no burst: each brings its own share', async () => {
+    const model = await stage.route({ escalationRateMax: 1 })
+    const answers = await Promise.all(Array.from({ length: 30 }, () => stage.asked(model, 'bad?')))
+    expect(new Set(answers.map(({ cause }) => cause))).toEqual(new Set(['last-step']))
+  })
+
   test('step is one escalation for the budget: requests are counted, however far they go', async () => {
     const model = await stage.route({ steps: three, escalationRateMax: 1 })
     const causes: (string | null)[] = []

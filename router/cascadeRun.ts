@@ -49,6 +49,7 @@ export class CascadeRun {
   readonly #records: StepRecord[] = []
   /** What the steps and judges that were asked were allowed together, by their SLO. */
   #promisedMs = 0
+  #isCounted = false
   #hasSpent = false
   /** The last answer that was whole and doubted: a hint for the next step, and the answer where that one fails and this is declared. */
   #doubted: StepAnswer | null = null
@@ -177,7 +178,7 @@ export class CascadeRun {
    */
   #passOver(step: CascadeStep, cause: Cause, failure: Failure): boolean {
     const isProved = this.#threshold(step) !== null
-    const isWithin = !isProved || mayEscalate(this.#budget)
+    const isWithin = !isProved || mayEscalate(this.#takeBudget())
     const goesOn = isWithin && !isOfTheRequest(failure)
     this.#note(step, { kind: goesOn ? 'escalate' : 'refuse', cause, isGuaranteed: false }, unasked)
     if (!goesOn) this.#fail(failure)
@@ -232,7 +233,7 @@ export class CascadeRun {
           deadlineLeftMs: this.#request.inner.remainingMs,
         },
       ),
-      budget: this.#budget,
+      budget: this.#takeBudget(),
       whenFull: this.#route.policy.whenFull,
     })
     // What was calibrated are single answers: of several the least is compared, which nobody has labelled.
@@ -241,7 +242,9 @@ export class CascadeRun {
   }
 
   /** It counts requests that go on, however far: one that did once may go to the end. */
-  get #budget(): EscalationBudget {
+  #takeBudget(): EscalationBudget {
+    if (!this.#isCounted) this.#cascades.cameToDecide(this.#route)
+    this.#isCounted = true
     return this.#hasSpent ? newBudget(1) : this.#cascades.budget(this.#route)
   }
 
