@@ -46,7 +46,7 @@ export class TrafficLog {
   keep(example: RiskExample): void {
     const { route } = example
     const line = `${JSON.stringify(example)}\n`
-    if (line.length <= limits.traffic.exampleBytesMax) this.#enqueue(route, line, 'kept')
+    if (Buffer.byteLength(line) <= limits.traffic.exampleBytesMax) this.#enqueue(route, line, 'kept')
     else {
       const { question: _question, answer: _answer, ...bare } = example
       this.#enqueue(route, `${JSON.stringify(bare)}\n`, 'without-texts')
@@ -64,7 +64,8 @@ export class TrafficLog {
   }
 
   #enqueue(route: string, line: string, kept: Kept): void {
-    const hasRoom = this.#waiting.length < limits.traffic.waitingMax && line.length <= limits.traffic.exampleBytesMax
+    const hasRoom =
+      this.#waiting.length < limits.traffic.waitingMax && Buffer.byteLength(line) <= limits.traffic.exampleBytesMax
     this.#options.count(route, hasRoom ? kept : 'dropped')
     if (!hasRoom) return
     this.#waiting.push({ route, line })
@@ -83,7 +84,7 @@ export class TrafficLog {
     const { folder } = this.#options
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const current = join(folder, currentName(route))
-    if (await this.#isDone(current, lines.length)) {
+    if (await this.#isDone(current, Buffer.byteLength(lines))) {
       await rename(current, join(folder, asideName(route)))
       await this.#dropOld()
     }
@@ -140,7 +141,8 @@ interface FileFacts {
 async function facts(path: string): Promise<FileFacts | null> {
   try {
     const { size, birthtimeMs, mtimeMs } = await stat(path)
-    return { bytes: size, bornAtMs: birthtimeMs, changedAtMs: mtimeMs }
+    // Some file systems do not know when a file was made.
+    return { bytes: size, bornAtMs: birthtimeMs > 0 ? birthtimeMs : mtimeMs, changedAtMs: mtimeMs }
   } catch {
     return null
   }
