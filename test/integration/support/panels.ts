@@ -25,6 +25,7 @@ export const emptyPanels: Readonly<Record<string, string>> = {
   'Workers started again {{deployment}}': 'no worker ended by itself',
   'Model downloads {{result}}': 'the simulated engine loads no model',
   'Labels since {{route}} correct: {{correct}} per second': 'nobody said whether a kept answer was right',
+  'Spans of traces {{outcome}}': 'nothing is traced unless somebody asks for it',
 }
 
 /** What a list names that is on no dashboard (any more). */
