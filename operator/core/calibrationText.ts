@@ -2,7 +2,6 @@
  * Texts of a ConfigMap as references and calibrations, or every mistake in them with its line and field. Pure; the operator reads what
  * people keep with it, and the command that writes them what it is given.
  */
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 import type * as z from 'zod'
 import { CascadeCalibration, CascadeReference } from '#contracts/calibration.ts'
 import { limits } from '#contracts/limits.ts'
@@ -90,18 +89,40 @@ function mistake(path: readonly PropertyKey[], message: string): Mistake {
   return { path, text: `${path.length === 0 ? 'the document' : path.map(String).join('.')}: ${message}` }
 }
 
-/** Where a field stands, or the nearest thing above it that is there. */
+/** Where a field stands, or the nearest thing above it that is there. `text` is JSON that was parsed before. */
 function linesOf(text: string): (path: readonly PropertyKey[]) => number {
-  const lines = new LineCounter()
-  // JSON is YAML; its size is bounded, and JSON.parse has taken it.
-  const document = parseDocument(text, { lineCounter: lines })
+  const places = keyPlaces(text)
   return (path) => {
     for (let length = path.length; length > 0; length -= 1) {
-      const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
-      const last = path[length - 1]
-      const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === last) : undefined
-      if (isNode(pair?.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line
+      const at = places.get(placeOf(path.slice(0, length)))
+      if (at !== undefined) return text.slice(0, at).split('\n').length
     }
     return 1
   }
 }
+
+const placeOf = (path: readonly PropertyKey[]) => JSON.stringify(path.map(String))
+/** A string with the colon that makes it a key, or a mark of structure; what is inside of strings is passed over. */
+const marks = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\],]/g
+
+/** Without recursion: whoever nests without end must not end the process. */
+function keyPlaces(text: string): Map<string, number> {
+  const places = new Map<string, number>()
+  const open: (string | number)[] = []
+  for (const { 0: mark, 1: colon, index } of text.matchAll(marks)) {
+    const last = open.at(-1)
+    if (mark === '{') open.push('')
+    else if (mark === '[') open.push(0)
+    else if (mark === '}' || mark === ']') open.pop()
+    else if (mark === ',') {
+      if (typeof last === 'number') open[open.length - 1] = last + 1
+    } else if (colon !== undefined && open.length <= depthMax) {
+      open[open.length - 1] = String(JSON.parse(mark.slice(0, -colon.length)))
+      places.set(placeOf(open), index)
+    }
+  }
+  return places
+}
+
+/** No document of ours is deeper. */
+const depthMax = 8
