@@ -3,7 +3,7 @@ import type { Log } from '#runtime/log.ts'
 import { type CascadeOptions, Cascades } from './cascade.ts'
 import { type RiskChecker, ThreadChecker } from './riskChecker.ts'
 import { type RiskOptions, RiskRoutes } from './riskRoute.ts'
-import type { Decided, NamedRequest } from './routing.ts'
+import type { Decided } from './routing.ts'
 import type { StagedRecord, StagedRequest } from './staged.ts'
 import type { TrafficLog } from './trafficLog.ts'
 
