@@ -2,6 +2,7 @@
  * What runs in a worker: the engine's own settings, and the made-up engine for tests of everything around it.
  */
 import * as z from 'zod'
+import { dnsLabel } from './metadata.ts'
 import { hinted, ruled, setOf } from './rules.ts'
 
 export const Fault = z.strictObject({
@@ -76,7 +77,7 @@ export const SimulatedSettings = z
       'Measured step times, instead of `stepMs` and `rowMs`; with a split cache, unequal drafts take several passes.',
     ),
     seed: z.int().min(0).max(4_294_967_295).default(1).describe('Same seed, same text.'),
-    refusedExperts: setOf(z.string().max(63), 16)
+    refusedExperts: setOf(z.string().max(63).regex(dnsLabel, 'the name of an expert'), 16)
       .optional()
       .describe('Experts of the pair whose adapters are to be refused, as ones for another base would be.'),
     quiz: z

@@ -12,7 +12,12 @@ if (reason !== null) console.warn(`the chart is not rendered: ${reason}`)
 
 /** Every part of the chart is made, and nothing of it at random. */
 const everything = {
-  router: { ingress: { enabled: true, hosts: ['a.example'] }, topologySpread: { zone: 1 } },
+  router: {
+    ingress: { enabled: true, hosts: ['a.example'] },
+    topologySpread: { zone: 1 },
+    tracing: { endpoint: 'http://collector.example:4318', sampleRatio: 0.5 },
+    trafficLog: { enabled: true },
+  },
   nats: { auth: { existingSecret: 'auth' }, tls: { existingSecret: 'tls' } },
   modelCache: { huggingFaceToken: { secretName: 'hf' } },
   monitoring: {
@@ -40,6 +45,7 @@ const another: Readonly<Record<string, unknown>> = {
   'modelCache.accessMode': 'ReadWriteMany',
   'modelCache.huggingFaceEndpoint': 'https://mirror.example',
   'router.publicUrl': 'https://llm.example',
+  'router.tracing.endpoint': 'https://else.example:4318',
   'nats.external.url': 'nats://else:4222',
   'operator.lease.durationMs': 20_000,
   'router.podDisruptionBudget.maxUnavailable': '10%',
@@ -235,7 +241,7 @@ function markFor(path: string, value: unknown, number: number): { value: unknown
       ? { value: [number], trace: `port: ${number}` }
       : { value: listOf(name, word), trace: word }
   if (isFields(given)) return fieldsOf(name, number)
-  if (/[Ss]ize$/.test(name)) return { value: `${number}Gi`, trace: `${number}Gi` }
+  if (/[Ss]ize(Limit)?$/.test(name)) return { value: `${number}Gi`, trace: `${number}Gi` }
   if (name.endsWith('Max')) return { value: `${number}GB`, trace: `${number}GB` }
   if (name === 'interval') return { value: `${number}s`, trace: `${number}s` }
   return { value: word, trace: word }
