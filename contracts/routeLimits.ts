@@ -75,8 +75,10 @@ export const routeLimits = {
     documentBytesMax: 384 * kib,
     /** Expressions, validators and schemas of one answer have so long together; one that takes longer abstains … */
     checkMs: 50,
-    /** … and after so many times in a row it is asked no more until its route changes: each costs a thread. */
+    /** … and after so many times in a row it is not asked for a while, because each costs a thread … */
     lateChecksMax: 3,
+    /** … of so long; then it is tried once more. */
+    lateCheckRestMs: 60_000,
     /** A thread that has not begun a job after this never will. */
     checkStartMs: 10_000,
     /** Answers that wait for the thread that checks them; beyond it their checked sources abstain. */

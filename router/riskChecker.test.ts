@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { limits } from '#contracts/limits.ts'
-import { systemClock } from '#runtime/clock.ts'
+import { type Clock, systemClock } from '#runtime/clock.ts'
 import { silentLog } from '#runtime/log.ts'
 import type { Check } from './core/riskChecks.ts'
 import { ThreadChecker } from './riskChecker.ts'
@@ -12,10 +12,12 @@ const texts = { question: '', answer: `${'a'.repeat(40)}!` }
 
 describe('checks on their own thread', () => {
   let late = 0
+  let passedMs = 0
   let checker: ThreadChecker | null = null
-  const start = () => {
+  const start = (clock: Clock = systemClock) => {
     late = 0
-    checker = new ThreadChecker({ clock: systemClock, log: silentLog, onLate: () => (late += 1) })
+    passedMs = 0
+    checker = new ThreadChecker({ clock, log: silentLog, onLate: () => (late += 1) })
     return checker
   }
   afterEach(() => checker?.close())
@@ -43,12 +45,35 @@ describe('checks on their own thread', () => {
     expect(late).toBe(1)
   })
 
-  test('after several times in a row it is asked no more, and the others are', async () => {
-    const each = start()
+  test('after several times in a row it rests while the others are asked, and is then tried once more', async () => {
+    const each = start({ ...systemClock, now: () => systemClock.now() + passedMs })
     const job = { checks: [hostile, finds('!')], texts, redactions: [] }
     for (let i = 0; i < limits.risk.lateChecksMax; i += 1) await each.check(job)
     expect(await each.check(job)).toEqual({ checked: [null, 40], texts })
     expect(late).toBe(limits.risk.lateChecksMax)
+    passedMs += limits.risk.lateCheckRestMs
+    const harmless = { ...job, texts: { question: '', answer: 'aaa' } }
+    const both = await Promise.all([each.check(harmless), each.check(harmless)])
+    expect(both.map(({ checked }) => checked[0])).toEqual([0, null])
+    expect((await each.check(harmless)).checked[0]).toBe(0)
+  })
+
+  test('a thread that never begins is no fault of the checks', async () => {
+    const startsTooLate: Clock = {
+      ...systemClock,
+      after: (ms, call) => systemClock.after(ms === limits.risk.checkStartMs ? 0 : ms, call),
+    }
+    const each = start(startsTooLate)
+    for (let i = 0; i <= limits.risk.lateChecksMax; i += 1)
+      expect((await each.check({ checks: [finds('!')], texts, redactions: [] })).checked).toEqual([null])
+    expect(late).toBe(0)
+  })
+
+  test('blanks in the midst of a sum cost a check no more than other text', async () => {
+    const check: Check = { kind: 'validator', of: 'answer', check: 'arithmetic' }
+    const question = `1+${' '.repeat(limits.risk.textCharactersMax)}1`
+    const found = await start().check({ checks: [check], texts: { question, answer: '2' }, redactions: [] })
+    expect(found.checked).toEqual([0])
   })
 
   test('redactions that never end keep the texts out, and then nobody asks for them any more', async () => {

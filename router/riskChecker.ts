@@ -5,7 +5,7 @@
  * Why a thread: a time limit of `node:vm` would stop every stream of this router for as long as it lasts, and the engine of linear time
  * that Node has (`--enable-experimental-regexp-engine`) is none that one may build on. A thread costs nothing while nobody hangs (a job takes
  * 40 to 60 µs, `npm run bench -- risk`); whoever comes behind one that hangs waits for its time and for another thread to start. A check that
- * was late `lateChecksMax` times in a row is asked no more.
+ * was late `lateChecksMax` times in a row rests, and is then tried once more: answers that a client brings about must not end it for ever.
  * Whatever was not found out is null, which is an abstention. `check` never rejects.
  */
 import { Worker } from 'node:worker_threads'
@@ -40,7 +40,7 @@ export interface RiskChecker {
 
 interface Waiting {
   readonly job: CheckJob
-  /** Which of the job's checks are sent; the others are asked no more. */
+  /** Which of the job's checks are sent; the others rest. */
   readonly asked: readonly number[]
   readonly redacts: boolean
   readonly results: Checked[]
@@ -50,18 +50,25 @@ interface Waiting {
 /** What may be late: a check, or the redactions of a job together. */
 type Suspect = Check | readonly Redaction[]
 
+interface Lateness {
+  /** In a row. */
+  readonly times: number
+  /** When it was late last, or was last let to be tried again. */
+  readonly at: number
+}
+
 export interface ThreadCheckerOptions {
   readonly clock: Clock
   readonly log: Log
-  /** A check was given up. */
+  /** A check took too long. */
   readonly onLate: () => void
 }
 
 export class ThreadChecker implements RiskChecker {
   readonly #options: ThreadCheckerOptions
   readonly #waiting: Waiting[] = []
-  /** How often in a row each check was late, by what it says. */
-  readonly #late = new Map<string, number>()
+  /** Checks that were late the last time, by what they say. */
+  readonly #late = new Map<string, Lateness>()
   #thread: Worker | null = null
   #isReady = false
   #deadline: Timer | null = null
@@ -72,10 +79,10 @@ export class ThreadChecker implements RiskChecker {
   }
 
   check(job: CheckJob): Promise<CheckResult> {
-    const asked = job.checks.flatMap((check, i) => (this.#isGivenUp(check) ? [] : [i]))
     if (this.#isClosed || this.#waiting.length >= limits.risk.checksWaitingMax)
       return Promise.resolve({ checked: job.checks.map(() => null), texts: null })
-    const redacts = !this.#isGivenUp(job.redactions)
+    const asked = job.checks.flatMap((check, i) => (this.#mayAsk(check) ? [i] : []))
+    const redacts = this.#mayAsk(job.redactions)
     return new Promise((resolve) => {
       this.#waiting.push({ job, asked, redacts, results: [], resolve })
       if (this.#waiting.length === 1) this.#begin()
@@ -140,31 +147,44 @@ export class ThreadChecker implements RiskChecker {
     this.#deadline = this.#options.clock.after(ms, () => this.#tooLate())
   }
 
-  /** What hangs is the first one without a result; behind the checks come the redactions. */
+  /** What hangs is the first one without a result; behind the checks come the redactions. A thread that never began is the fault of none. */
   #tooLate(): void {
     const [first] = this.#waiting
+    const hasBegun = this.#isReady
     this.#endThread()
     if (first === undefined) return
-    this.#countLate(first.job.checks[first.asked[first.results.length] ?? -1] ?? first.job.redactions)
-    this.#options.onLate()
+    if (hasBegun) {
+      this.#countLate(first.job.checks[first.asked[first.results.length] ?? -1] ?? first.job.redactions)
+      this.#options.onLate()
+    }
     this.#end(null)
   }
 
   #countLate(late: Suspect): void {
     const key = JSON.stringify(late)
-    const times = (this.#late.get(key) ?? 0) + 1
-    if (this.#late.size >= lateKnownMax) this.#late.clear()
-    this.#late.set(key, times)
+    const times = (this.#late.get(key)?.times ?? 0) + 1
+    this.#late.delete(key)
+    const [oldest] = this.#late.keys()
+    if (oldest !== undefined && this.#late.size >= lateKnownMax) this.#late.delete(oldest)
+    this.#late.set(key, { times, at: this.#options.clock.now() })
     // Patterns are a route's text, not a client's; what they were run on is never logged.
     if (times === limits.risk.lateChecksMax)
       this.#options.log.warn(
-        { late, ms: limits.risk.checkMs },
-        'a check of answers takes too long and is asked no more; write its expression without nested repetition',
+        { late, ms: limits.risk.checkMs, restMs: limits.risk.lateCheckRestMs },
+        'a check of answers takes too long and is asked now and then only; write its expression without nested repetition',
       )
   }
 
-  #isGivenUp(suspect: Suspect): boolean {
-    return this.#late.size > 0 && (this.#late.get(JSON.stringify(suspect)) ?? 0) >= limits.risk.lateChecksMax
+  /** After its rest one job may try it, and the others wait for what comes of that. */
+  #mayAsk(suspect: Suspect): boolean {
+    if (this.#late.size === 0) return true
+    const key = JSON.stringify(suspect)
+    const late = this.#late.get(key)
+    if (late === undefined || late.times < limits.risk.lateChecksMax) return true
+    const now = this.#options.clock.now()
+    if (now - late.at < limits.risk.lateCheckRestMs) return false
+    this.#late.set(key, { ...late, at: now })
+    return true
   }
 
   #end(texts: Texts | null): void {

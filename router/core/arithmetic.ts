@@ -33,7 +33,10 @@ function stretchesOf(text: string): string[] {
       .replaceAll('÷', '/')
       .replaceAll('−', '-')
       .match(/[\d.()+\-*/ ]+/g) ?? []
-  return runs.map((run) => run.trim().replace(/[.\s]+$/, '')).filter((run) => /\d[\s)]*[+\-*/]/.test(run))
+  // Looks back, so that blanks in the midst of a run are read once: without, each begins a search of its own to their end.
+  return runs
+    .map((run) => run.replace(/(?<![.\s])[.\s]+$/, '').trimStart())
+    .filter((run) => /\d[\s)]*[+\-*/]/.test(run))
 }
 
 type Token = number | '+' | '-' | '*' | '/' | '(' | ')'

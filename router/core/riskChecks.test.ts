@@ -10,6 +10,7 @@ describe('the value of a sum in a text', () => {
     ['Say -3 + 5, please', 2],
     ['7/2 and then 1 + 2 + 3 + 4', 10],
     ['half of 3.5 + 1.5', 5],
+    ['4 + 4 . . ', 8],
   ])('%s', (text, value) => expect(valueOfSum(text)).toBe(value))
 
   test.each(['no numbers', 'route 66', '1 / 0', '2 + ', '(((1 + 2)', '1 + + 2 )', 'on 2026-'])(
