@@ -2,13 +2,14 @@ import { beforeEach, expect, test } from 'vitest'
 import { calibrationDigest } from '#contracts/calibration.ts'
 import { DeploymentName, RouteName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
+import type { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
 import { subjects } from '#contracts/subjects.ts'
 import { silentLog } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { createFakeNetwork } from '#test/simulate/fakeBus.ts'
 import { createFakeClock, type FakeClock } from '#test/simulate/fakeClock.ts'
 import { createRandom } from '#test/simulate/random.ts'
-import { calibration, cascadeSpec, sourcesOf } from './core/calibrations.fixture.ts'
+import { calibration, cascadeSpec, referencesText, sourcesOf, textsWith } from './core/calibrations.fixture.ts'
 import { readRoute, routeStatusOf } from './core/routeStatus.ts'
 import { Labels } from './labels.ts'
 
@@ -48,7 +49,27 @@ test('many wrong answers break it, which is told at once and stays so', () => {
   expect(figures()).toMatchObject({ broken: true })
   expect(told.slice(before)).toEqual(['helper'])
   for (let i = 0; i < 1_000; i += 1) labels.take(label(true))
-  expect(figures()).toMatchObject({ broken: true, sum: 0 })
+  expect(figures()).toMatchObject({ broken: true, sum: figures()?.limit })
+})
+
+test('what broke is broken for whoever leads next, even if it was stale or unreadable in between', () => {
+  figures()
+  for (let i = 0; i < 40; i += 1) labels.take(label(false))
+  for (let i = 0; i < 40; i += 1) labels.take(label(true))
+  const route = readRoute('helper', { generation: 1, created: 1 }, cascadeSpec)
+  const judged = (texts: Readonly<Record<string, string>>, before: ModelRouteStatus | null) => {
+    const sources = sourcesOf(texts, { labelsOf: () => figures() })
+    const facts = { route, deployments: new Map(), conflict: null, sources }
+    return routeStatusOf(facts, before, '2026-01-01T00:00:00Z')
+  }
+  const stale = judged({ ...textsWith(), 'references.jsonl': referencesText.replace('Rome', 'Lyon') }, null)
+  expect(stale.calibrations).toMatchObject([{ state: 'Stale' }])
+  const unreadable = judged({ ...textsWith(), 'cascade.json': '{' }, stale)
+  expect(unreadable.calibrations).toMatchObject([{ state: 'NoCalibration' }])
+  for (const status of [stale, unreadable]) {
+    const next = new Labels({ clock, log: silentLog, onLabel: () => undefined })
+    expect(next.figuresOf('helper', step, status)).toMatchObject({ broken: true })
+  }
 })
 
 test('what is not urgent is told now and then', () => {

@@ -105,8 +105,13 @@ function stepText({ deployment, calibration }: JudgedStep): string {
 }
 
 /** Part of the route's status. */
-export function calibrationStatus(judged: JudgedRoute): Pick<ModelRouteStatus, 'calibrations'> {
-  return judged.kind === 'cascade' ? { calibrations: judged.steps.map(statusOfStep) } : {}
+export function calibrationStatus(
+  judged: JudgedRoute,
+  before: ModelRouteStatus | null,
+): Pick<ModelRouteStatus, 'calibrations'> {
+  if (judged.kind !== 'cascade') return {}
+  const beforeOf = (deployment: string) => before?.calibrations?.find((each) => each.deployment === deployment)
+  return { calibrations: judged.steps.map((step) => statusOfStep(step, beforeOf(step.deployment))) }
 }
 
 /** As in `(kept over 0.3)`; empty for a step that keeps everything. */

@@ -99,14 +99,14 @@ test('another model behind the same name makes it stale, where both are known', 
 test('labels that prove nothing keep nothing, and the figures are said', () => {
   const step = judged(sourcesOf(textsWith({ threshold: null, errorRate: null })))
   expect(reason(step)).toMatch(/^nothing-proved: 400 labels, 120 of them wrong, prove no threshold of smol/)
-  expect(statusOfStep(step)).toMatchObject({ state: 'NothingProved', labels: 400 })
+  expect(statusOfStep(step, undefined)).toMatchObject({ state: 'NothingProved', labels: 400 })
 })
 
 test('newer labels that speak against it break it, and stand in the status', () => {
   const labels = { calibration: 'x', labels: 90, wrong: 31, sum: 60, limit: 60, broken: true }
   const step = judged(sourcesOf(textsWith(), { labelsOf: () => labels }))
   expect(reason(step)).toMatch(/^broken: 31 of 90 answers of smol that were kept and labelled since are wrong/)
-  expect(statusOfStep(step)).toMatchObject({
+  expect(statusOfStep(step, undefined)).toMatchObject({
     state: 'Broken',
     threshold: 0.3,
     newLabels: 90,

@@ -181,11 +181,11 @@ const states = {
 export const stateOf = ({ guarantee }: JudgedStep): StepCalibration['state'] =>
   guarantee.kind === 'holds' ? 'Holds' : states[guarantee.reason]
 
-/** For the route's status. */
-export function statusOfStep(step: JudgedStep): StepCalibration {
+/** For the route's status. What labels said of the last calibration outlives a time in which none can be read: it may come back. */
+export function statusOfStep(step: JudgedStep, before: StepCalibration | undefined): StepCalibration {
   const { deployment, references, calibration, labels } = step
   const common = { deployment, state: stateOf(step), references: references.length }
-  if (calibration === null) return common
+  if (calibration === null) return { ...common, ...figuresBefore(before) }
   const { threshold, errorRate } = calibration
   return {
     ...common,
@@ -196,6 +196,12 @@ export function statusOfStep(step: JudgedStep): StepCalibration {
     ...(errorRate === null ? {} : { errorRate }),
     ...(labels === null ? {} : figuresOf(labels)),
   }
+}
+
+function figuresBefore(before: StepCalibration | undefined): Partial<StepCalibration> {
+  if (before?.calibration === undefined || before.alarm === undefined) return {}
+  const { calibration, newLabels = 0, newWrong = 0, alarm } = before
+  return { calibration, newLabels, newWrong, alarm }
 }
 
 const figuresOf = ({ labels, wrong, sum, limit }: LabelFigures) => ({

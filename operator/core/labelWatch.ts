@@ -22,15 +22,12 @@ export function newFigures(calibration: string, plan: ErrorWatch): LabelFigures 
   return { calibration, labels: 0, wrong: 0, sum: 0, limit: plan.limit, broken: false }
 }
 
+/** The sum of what is broken stays: it is what a status keeps of the break, whatever else is wrong with the step then. */
 export function withLabel(before: LabelFigures, plan: ErrorWatch, wrong: boolean): LabelFigures {
+  const counted = { ...before, labels: before.labels + 1, wrong: before.wrong + (wrong ? 1 : 0) }
+  if (before.broken) return counted
   const sum = afterLabel(plan, before.sum, wrong)
-  return {
-    ...before,
-    labels: before.labels + 1,
-    wrong: before.wrong + (wrong ? 1 : 0),
-    sum,
-    broken: before.broken || hasAlarmed(plan, sum),
-  }
+  return { ...counted, sum, broken: hasAlarmed(plan, sum) }
 }
 
 /** As a status kept them; null where it speaks of no label, or of another calibration. */
@@ -43,6 +40,7 @@ export function figuresIn(status: StepCalibration | undefined, calibration: stri
     wrong: newWrong,
     sum: alarm.sum,
     limit: alarm.at,
-    broken: state === 'Broken',
+    // A calibration that is stale as well is called stale.
+    broken: state === 'Broken' || alarm.sum >= alarm.at,
   }
 }

@@ -75,7 +75,7 @@ export function routeStatusOf(facts: RouteFacts, before: ModelRouteStatus | null
     degradedFinding(facts, judged),
   ].filter((found) => found !== null)
   const conditions = conditionsOf(findings, before?.conditions ?? [], { nowIso, generation })
-  return { conditions, observedGeneration: generation, ...calibrationStatus(judged) }
+  return { conditions, observedGeneration: generation, ...calibrationStatus(judged, before) }
 }
 
 type RouteFinding = Finding<RouteConditionType>
