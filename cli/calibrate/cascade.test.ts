@@ -124,8 +124,11 @@ test('from questions with expected answers to a ConfigMap that the operator take
   expect(step).toMatchObject({ guarantee: { kind: 'holds', errorRateMax: 0.1, confidence: 0.9 }, problem: null })
   expect(step?.references).toHaveLength(6)
   expect(step?.references.filter(({ correct }) => correct)).toHaveLength(3)
-  // What became a reference is no label.
-  expect(step?.calibration?.labels).toEqual({ counted: 194, wrong: 97 })
+  // What was looked at for references is no label.
+  expect(step?.calibration?.labels.counted).toBeLessThanOrEqual(194)
+  expect(lines[0]).toBe(
+    `6 references cost ${200 - (step?.calibration?.labels.counted ?? 0)} of 200 labels: all that were looked at to find them`,
+  )
   const kept = step?.calibration?.kept
   expect(kept?.wrong).toBeLessThanOrEqual(10)
   expect(kept?.share).toBeGreaterThan(0.45)
@@ -158,7 +161,7 @@ test('what cannot be proved keeps nothing, and says how many labels it would tak
   expect(lines.join('\n')).toContain('it takes 22 labels to prove 10.0 %')
   const wrongOnly = numbers(80).map((i) => ({
     question: `number ${2 * i + 1}?`,
-    expected: i === 0 ? 'wrong' : 'right',
+    expected: i % 10 === 0 ? 'wrong' : 'right',
   }))
   stepIn(await calibrate(wrongOnly))
   expect(lines.join('\n')).toContain('no threshold is proved')

@@ -5,7 +5,7 @@
  *         [--url http://127.0.0.1:8080] [--judge smol] [--references references.jsonl] [--error-rate-max 0.1] [--confidence 0.9]
  *
  * Asked are the deployments of a running router (`PACELINE_API_KEY` where it wants one), or, with `--model`, a model file opened here.
- * Without `--references` some of the traffic becomes references; those are no labels then. What is proved and how: `algorithms/riskBound.ts`.
+ * Without `--references` some of the traffic becomes references; what was looked at for that is no label then. What is proved and how: `algorithms/riskBound.ts`.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -75,6 +75,10 @@ export async function calibrateCascade(args: readonly string[], context: Context
     given === null
       ? drawReferences(answers, settings.referenceCount, settings.seed)
       : { references: given, labelled: answers }
+  if (given === null)
+    context.terminal.line(
+      `${references.length} references cost ${answers.length - labelled.length} of ${answers.length} labels: all that were looked at to find them`,
+    )
   const prior = priorOf(await asked.judge(priorPrompts()))
   const scored = await judged(asked, labelled, { references, prior }, context)
   const { step, judge, guarantee, judgedTokens } = settings
