@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { beforeEach, expect, test } from 'vitest'
 import { calibrationDigest } from '#contracts/calibration.ts'
 import { DeploymentName, RouteName } from '#contracts/ids.ts'
@@ -31,12 +32,14 @@ beforeEach(() => {
   labels.onChange = (route) => told.push(route)
 })
 const figures = () => labels.figuresOf('helper', step, null)
+const toldLater = () => clock.advanceNow(limits.calibration.labelStatusMs)
 
 test('labels count for the calibration that kept the answer, and for no other', () => {
   expect(figures()).toMatchObject({ labels: 0, wrong: 0, sum: 0, broken: false })
   labels.take(label(true))
   labels.take(label(false))
   labels.take(label(false, 'another'))
+  toldLater()
   expect(figures()).toMatchObject({ labels: 2, wrong: 1, broken: false })
   const newer = { ...calibration, threshold: 0.5 }
   expect(labels.figuresOf('helper', { ...step, calibration: newer }, null)).toMatchObject({ labels: 0, sum: 0 })
@@ -80,11 +83,47 @@ test('what is not urgent is told now and then', () => {
   labels.take(label(true))
   labels.take(label(true))
   expect(told).toEqual(['helper'])
+  expect(figures()).toMatchObject({ labels: 1 })
+  toldLater()
+  expect(told).toEqual(['helper', 'helper'])
+  expect(figures()).toMatchObject({ labels: 3 })
+  labels.take(label(true))
+  labels.close()
+  toldLater()
+  expect(told).toHaveLength(2)
+  expect(clock.pending).toBe(0)
+})
+
+test('labels that come while a status is written do not make it be written again and again', () => {
+  const route = readRoute('helper', { generation: 1, created: 1 }, cascadeSpec)
+  let status: ModelRouteStatus | null = null
+  let writes = -1
+  const judge = () => {
+    const sources = sourcesOf(undefined, { labelsOf: () => labels.figuresOf('helper', step, status) })
+    const facts = { route, deployments: new Map(), conflict: null, sources }
+    const now = routeStatusOf(facts, status, '2026-01-01T00:00:00Z')
+    if (isDeepStrictEqual(now, status)) return
+    status = now
+    writes += 1
+  }
+  labels.onChange = judge
+  judge()
+  for (let i = 0; i < 100; i += 1) {
+    labels.take(label(true))
+    // As when the write of the status comes back as a change.
+    judge()
+    clock.advanceNow(10)
+  }
+  toldLater()
+  judge()
+  expect(writes).toBe(1)
+  expect(figures()).toMatchObject({ labels: 100 })
 })
 
 test('whoever leads next goes on from what the status says', () => {
   figures()
   for (let i = 0; i < 5; i += 1) labels.take(label(false))
+  toldLater()
   const facts = {
     route: readRoute('helper', { generation: 1, created: 1 }, cascadeSpec),
     deployments: new Map(),
@@ -117,6 +156,6 @@ test('labels come from routers over the bus; what is not understood is passed ov
   await clock.advance(10)
   router.publish(subjects.routeLabel(RouteName.parse('helper')), encode({ nothing: true }))
   router.publish(subjects.routeLabel(RouteName.parse('helper')), encode(label(false)))
-  await clock.advance(10)
+  await clock.advance(limits.calibration.labelStatusMs)
   expect(figures()).toMatchObject({ labels: 1, wrong: 1 })
 })

@@ -3,6 +3,8 @@
  *
  * Whoever leads next goes on from the status, which is written now and then: of the labels since the last write it knows nothing, which
  * delays an alarm and never takes one back. A route's record is made anew at once when a calibration breaks.
+ *
+ * Whoever asks is shown figures that stand still between two tellings: a status that followed each label would be written without end.
  */
 import { type ErrorWatch, planWatch } from '#algorithms/errorWatch.ts'
 import { type CascadeCalibration, calibrationDigest } from '#contracts/calibration.ts'
@@ -12,7 +14,7 @@ import { RouteLabel } from '#contracts/messages.ts'
 import type { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
 import { subjects } from '#contracts/subjects.ts'
 import type { Bus } from '#runtime/bus.ts'
-import type { Clock } from '#runtime/clock.ts'
+import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { decode } from '#runtime/messages.ts'
 import { figuresIn, type LabelFigures, newFigures, withLabel } from './core/labelWatch.ts'
@@ -26,7 +28,11 @@ export interface LabelsOptions {
 interface Watched {
   readonly plan: ErrorWatch
   figures: LabelFigures
+  /** As they were when they were last told. */
+  shown: LabelFigures
   toldAt: number
+  /** Tells of what came since; at most one. */
+  timer: Timer | null
 }
 
 export class Labels {
@@ -58,20 +64,27 @@ export class Labels {
     const steps = this.#routes.get(route) ?? new Map<string, Watched>()
     this.#routes.set(route, steps)
     const known = steps.get(deployment)
-    if (known?.figures.calibration === digest) return known.figures
+    if (known?.figures.calibration === digest) return known.shown
+    known?.timer?.cancel()
     const plan = this.#planFor(calibration.errorRateMax)
     const kept = figuresIn(
       before?.calibrations?.find((each) => each.deployment === deployment),
       digest,
     )
     const figures = kept ?? newFigures(digest, plan)
-    steps.set(deployment, { plan, figures, toldAt: this.#options.clock.now() })
+    steps.set(deployment, { plan, figures, shown: figures, toldAt: this.#options.clock.now(), timer: null })
     return figures
   }
 
   /** The route is gone. */
   forget(route: string): void {
+    for (const { timer } of this.#routes.get(route)?.values() ?? []) timer?.cancel()
     this.#routes.delete(route)
+  }
+
+  /** Nothing more is told. */
+  close(): void {
+    for (const route of this.#routes.keys()) this.forget(route)
   }
 
   take(label: RouteLabel): void {
@@ -82,15 +95,23 @@ export class Labels {
     watched.figures = withLabel(before, watched.plan, !label.correct)
     this.#options.onLabel(label)
     const broke = watched.figures.broken && !before.broken
-    const now = this.#options.clock.now()
-    if (!broke && now - watched.toldAt < limits.calibration.labelStatusMs) return
-    watched.toldAt = now
     if (broke)
       this.#options.log.warn(
         { route: label.route, deployment: label.deployment, ...watched.figures },
         'labels speak against a calibration; everything is escalated',
       )
-    this.onChange(label.route)
+    const { clock } = this.#options
+    const waitMs = broke ? 0 : watched.toldAt + limits.calibration.labelStatusMs - clock.now()
+    if (waitMs <= 0) this.#show(label.route, watched)
+    else watched.timer ??= clock.after(waitMs, () => this.#show(label.route, watched))
+  }
+
+  #show(route: string, watched: Watched): void {
+    watched.timer?.cancel()
+    watched.timer = null
+    watched.shown = watched.figures
+    watched.toldAt = this.#options.clock.now()
+    this.onChange(route)
   }
 
   #planFor(errorRateMax: number): ErrorWatch {

@@ -221,11 +221,12 @@ function operatorOf(running: Running, ports: OperatorPorts): Operator {
 }
 
 async function stop(running: Running, { bus }: OperatorPorts): Promise<void> {
-  const { hosting, publisher, queue, listsQueue, timers } = running
+  const { hosting, publisher, labels, queue, listsQueue, timers } = running
   running.stopping = true
   const isEmpty = () => publisher.names().length === 0 && publisher.routeNames().length === 0
   await hosting.stop(() => isEmpty() || bus.state !== 'connected')
   for (const timer of timers) timer.cancel()
+  labels.close()
   await Promise.all([queue.stop(), listsQueue.stop()])
   await hosting.close()
   await bus.close()
