@@ -5,7 +5,7 @@ import type { RiskExample } from '#contracts/riskExample.ts'
 import { createRandom } from '#test/simulate/random.ts'
 import { rankBins } from './calibrationError.ts'
 import { featuresOf, scaleOf } from './riskFeatures.ts'
-import { riskSets, trainRisk } from './riskTraining.ts'
+import { firstAnswerLabels, riskSets, trainRisk } from './riskTraining.ts'
 
 const model = 'ab'.repeat(32)
 const none = Object.fromEntries(riskSignals.map((name) => [name, null])) as RiskExample['signals']
@@ -59,6 +59,26 @@ describe('examples that go together', () => {
     ])
     expect(sets[0]?.embedding).toEqual({ model, width: 2 })
   })
+})
+
+test('a label of what the client got is one of the first answer only where that was given', () => {
+  const [first] = traffic(1).examples
+  const isGiven = { given: true, again: false, escalated: false }
+  const examples = Object.entries(isGiven).map(
+    ([request, given]) => ({ ...first, request, isGiven: given }) as RiskExample,
+  )
+  const { correct, skipped } = firstAnswerLabels(examples, [
+    { request: 'given', correct: true },
+    { request: 'again', correct: true },
+    { request: 'escalated', correct: false, answer: 'first' },
+    { request: 'escalated', correct: true },
+    { request: 'unknown', correct: true },
+  ])
+  expect([...correct]).toEqual([
+    ['given', true],
+    ['escalated', false],
+  ])
+  expect(skipped).toBe(2)
 })
 
 describe('training on what was kept', () => {

@@ -6,7 +6,7 @@
  */
 import { packedNumbers, unpackedNumbers } from '#contracts/packedNumbers.ts'
 import { type RiskCalibration, riskSignals } from '#contracts/riskCalibration.ts'
-import type { RiskExample } from '#contracts/riskExample.ts'
+import type { AnswerLabel, RiskExample } from '#contracts/riskExample.ts'
 import { expectedCalibrationError, type Prediction, rankDetermination } from './calibrationError.ts'
 import { riskOf, type SourcedExample } from './harmonizer.ts'
 import { trainHarmonizer } from './harmonizerTraining.ts'
@@ -40,6 +40,24 @@ export function riskSets(examples: readonly RiskExample[]): RiskSet[] {
   return sets.sort((a, b) => b.examples.length - a.examples.length)
 }
 
+/**
+ * What is known of the answers in the examples, which are first ones. A label of what the client got says something of them only where the
+ * client got them; what was asked again or passed on was answered by other words.
+ */
+export function firstAnswerLabels(examples: readonly RiskExample[], labels: readonly AnswerLabel[]) {
+  const isGiven = new Map<string, boolean>()
+  for (const example of examples)
+    isGiven.set(example.request, example.isGiven === true && isGiven.get(example.request) !== false)
+  const known = labels.filter(({ request }) => isGiven.has(request))
+  const ofFirst = known.filter(({ answer }) => answer === 'first')
+  const ofGiven = known.filter(({ request, answer }) => answer !== 'first' && isGiven.get(request) === true)
+  return {
+    // Who looked at the first answer itself knows best.
+    correct: new Map([...ofGiven, ...ofFirst].map(({ request, correct }) => [request, correct])),
+    skipped: known.length - ofFirst.length - ofGiven.length,
+  }
+}
+
 export interface RiskTrainingOptions {
   readonly scalariser: Scalariser
   readonly hidden: number
@@ -50,7 +68,7 @@ export interface RiskTrainingOptions {
   readonly weights: ReadonlyMap<string, number>
   /** Of the labelled examples, what is held out at least; the others may be learned from where those are all there is. */
   readonly heldOutShare: number
-  /** By request: whether the answer was right. */
+  /** By request: whether the answer in its example, the first one, was right. */
   readonly correct: ReadonlyMap<string, boolean>
   readonly random: () => number
 }

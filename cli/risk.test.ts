@@ -46,6 +46,7 @@ function exampleOf(i: number, random: () => number, isWrong: boolean): RiskExamp
     embedding: packedNumbers([isWrong ? 1 : -1, random()]),
     risk: null,
     cause: 'uncalibrated',
+    isGiven: false,
   }
 }
 
@@ -56,7 +57,9 @@ async function keep(count: number): Promise<void> {
   const lines = wrong.map((isWrong, i) => JSON.stringify(exampleOf(i, random, isWrong)))
   // A router may be writing its last line.
   await writeFile(join(folder, 'assistant.jsonl'), `${lines.join('\n')}\n{"kind": "Ris`)
-  const labels = wrong.slice(0, count / 2).map((isWrong, i) => JSON.stringify({ request: `r${i}`, correct: !isWrong }))
+  const labels = wrong
+    .slice(0, count / 2)
+    .map((isWrong, i) => JSON.stringify({ request: `r${i}`, correct: !isWrong, answer: 'first' }))
   await writeFile(join(folder, 'labels.txt'), labels.join('\n'))
 }
 const out = () => join(folder, 'map.yaml')
@@ -82,6 +85,15 @@ describe('calibrate risk', () => {
     expect(said.join('\n')).toMatch(/rule +\d+ +9\d\.\d% +2\d\.\d%|rule +\d+ +\d+\.\d% +\d+\.\d%/)
     expect(said.join('\n')).toMatch(/learned from 100 examples .* on 100 labelled ones/)
     expect(said.join('\n')).toMatch(/chebyshev +0\.\d{4}/)
+  })
+
+  test('passes over labels of what the client got where that was another answer, and says of how many', async () => {
+    await keep(200)
+    const path = join(folder, 'labels.txt')
+    await writeFile(path, (await readFile(path, 'utf8')).replace(/("request":"r\d",.*),"answer":"first"/g, '$1'))
+    await calibrate(['risk', ...named(), '--labels', path], context())
+    expect(said.join('\n')).toMatch(/10 of 100 labels are of requests whose first answer was not given: passed over/)
+    expect(said.join('\n')).toContain('on 90 labelled ones')
   })
 
   test('makes the same of the same, whatever the machine', async () => {

@@ -30,11 +30,18 @@ export const RiskExample = z.object({
   risk: z.number().min(0).max(1).nullable(),
   /** What it did. */
   cause: z.string().max(63),
+  /** Whether the client got this answer, and no second one or another model's. Absent (from an older router): it counts as not given. */
+  isGiven: z.boolean().optional(),
   question: z.string().optional(),
   answer: z.string().optional(),
 })
 export type RiskExample = z.infer<typeof RiskExample>
 
 /** Whether an answer was right, as somebody found out: a line of JSON beside the examples. */
-export const AnswerLabel = z.object({ request: z.string().min(1).max(128), correct: z.boolean() })
+export const AnswerLabel = z.object({
+  request: z.string().min(1).max(128),
+  correct: z.boolean(),
+  /** Which answer was looked at. `first`: the one in the example; absent: the one that the client got, which may be another one. */
+  answer: z.literal('first').optional(),
+})
 export type AnswerLabel = z.infer<typeof AnswerLabel>

@@ -22,6 +22,8 @@ export interface Noted {
   readonly assessed: Assessed
   readonly risk: number | null
   readonly cause: RiskCause
+  /** The client gets this very answer. */
+  readonly isGiven: boolean
 }
 
 export class RiskNotes {
@@ -47,7 +49,7 @@ export class RiskNotes {
     }
   }
 
-  keep({ route, policy, request, assessed, risk, cause }: Noted): void {
+  keep({ route, policy, request, assessed, risk, cause, isGiven }: Noted): void {
     const { traffic, record } = this.#options
     if (traffic === null) return
     const { votes, embedding, texts } = assessed
@@ -66,6 +68,7 @@ export class RiskNotes {
       embedding: embedding === null ? null : packedNumbers(embedding),
       risk,
       cause,
+      isGiven,
       ...texts,
     })
   }

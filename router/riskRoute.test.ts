@@ -229,6 +229,7 @@ describe('without a calibration that fits', () => {
       signals: { meanLogProbability: -0.1 },
       risk: null,
       cause: 'uncalibrated',
+      isGiven: false,
       question: '[verb] it, please',
       answer: 'small small ',
     })
@@ -241,6 +242,26 @@ describe('what is kept', () => {
     expect(kept).toHaveLength(1)
     expect(kept[0]).not.toHaveProperty('question')
     expect(kept[0]).toMatchObject({ cause: 'sure', embedding: packedNumbers([1, 0.5]) })
+  })
+
+  test('says whether the client got that answer: not where it was asked again, passed on or looked at aside', async () => {
+    const trafficLog = { share: 1, texts: false, redact: [] }
+    for (const [first, shadow] of [
+      [-0.1, false],
+      [-0.8, false],
+      [-2, false],
+      [-0.1, true],
+    ] as const) {
+      sureness = { first, second: -0.1 }
+      await asked(await route({ trafficLog, shadow }))
+    }
+    await until(() => kept.length === 4)
+    expect(kept.map(({ cause, isGiven }) => `${cause} ${isGiven}`)).toEqual([
+      'sure true',
+      'doubtful false',
+      'risky false',
+      'sure false',
+    ])
   })
 
   test('is nothing where the route says nothing', async () => {

@@ -23,7 +23,7 @@ import type { Choice } from './openai/format.ts'
 import type { UsageTotals } from './request.ts'
 import { type Assessed, Assessor } from './riskAssessment.ts'
 import type { RiskChecker } from './riskChecker.ts'
-import { RiskNotes } from './riskNotes.ts'
+import { type Noted, RiskNotes } from './riskNotes.ts'
 import { type Decided, noDeployment, type Routing } from './routing.ts'
 import type { StagedRecord, StagedRequest, StagedStrategy, Understood } from './staged.ts'
 import type { TrafficLog } from './trafficLog.ts'
@@ -61,6 +61,8 @@ interface Scored {
   readonly risk: number | null
   readonly judgeMs: number
 }
+
+type Done = Pick<Noted, 'cause' | 'isGiven'>
 
 export class RiskRoutes implements StagedStrategy<'risk'> {
   readonly #options: RiskOptions
@@ -130,7 +132,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     const decision = decideRisk(facts, course.policy)
     // Without a calibration the request itself has been counted as escalated.
     if (scorer !== null) this.#notes.decided(course.route.route, decision)
-    this.#note(course, decision, scored)
+    this.#note(course, scored, { cause: decision.cause, isGiven: false })
   }
 
   async #ask(course: Course, reprompt: Work | null): Promise<Answered | Unanswered> {
@@ -180,7 +182,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     const decision = decideRisk({ risk: scored.risk, isCalibrated: true, isSecond }, policy)
     this.#notes.decided(course.route.route, decision)
     // Votes and scores are told of first answers; a second one is another law.
-    if (!isSecond) this.#note(course, decision, scored)
+    if (!isSecond) this.#note(course, scored, { cause: decision.cause, isGiven: decision.kind === 'answer' })
     course.steps.push({
       deployment: policy.deployment,
       action: decision.kind === 'answer' ? 'keep' : decision.kind,
@@ -195,8 +197,8 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
   }
 
   /** What was found out, for figures and, where it is kept, for the next calibration. */
-  #note({ route, policy, request, isKept }: Course, { cause }: RiskDecision, { assessed, risk }: Scored): void {
-    const noted = { route: route.route, policy, request: request.named.id, assessed, risk, cause }
+  #note({ route, policy, request, isKept }: Course, { assessed, risk }: Scored, done: Done): void {
+    const noted = { route: route.route, policy, request: request.named.id, assessed, risk, ...done }
     this.#notes.scored(noted)
     if (isKept) this.#notes.keep(noted)
   }

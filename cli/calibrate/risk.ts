@@ -5,13 +5,15 @@
  *         [--labels labels.jsonl] [--route assistant] [--scalariser quadratic] [--hidden 0] [--weight rule=2]
  *
  * Nobody has to label anything to train it. Labels (`{"request": "…", "correct": true}`, one per line) are only for saying what it is worth:
- * its calibration error and R² of risk against error, on answers that it has not learned from.
+ * its calibration error and R² of risk against error, on answers that it has not learned from. Those are first answers: of a request that
+ * was answered otherwise in the end a label counts with `"answer": "first"` only.
  */
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { type Prediction, rankBins } from '#algorithms/calibrationError.ts'
 import {
+  firstAnswerLabels,
   type RiskSet,
   type RiskTrained,
   riskSets,
@@ -57,12 +59,17 @@ export async function calibrateRisk(args: readonly string[], { terminal }: Conte
   const { name, out } = named(flags)
   const settings = settingsOf(flags)
   const examples = await readExamples(flags.traffic ?? [], flags.route ?? null)
-  const correct = await readAnswerLabels(flags.labels ?? [])
+  const labels = await readAnswerLabels(flags.labels ?? [])
   const set = chosenSet(examples)
+  const { correct, skipped } = firstAnswerLabels(set.examples, labels)
   const left = examples.length - set.examples.length
   if (left > 0)
     terminal.line(
       `${left} of ${examples.length} examples are of other models, other labels, or have no label: left out`,
+    )
+  if (skipped > 0)
+    terminal.line(
+      `${skipped} of ${labels.length} labels are of requests whose first answer was not given: passed over; where the first answer was looked at, say "answer": "first"`,
     )
   for (const line of sourceRows(set)) terminal.line(line)
   const train = (scalariser: Scalariser) =>

@@ -21,12 +21,12 @@ export async function readExamples(paths: readonly string[], route: string | nul
   return examples
 }
 
-export async function readAnswerLabels(paths: readonly string[]): Promise<Map<string, boolean>> {
-  const labels = new Map<string, boolean>()
+export async function readAnswerLabels(paths: readonly string[]): Promise<AnswerLabel[]> {
+  const labels: AnswerLabel[] = []
   for (const path of paths)
-    await readLines(path, AnswerLabel, ({ request, correct }) => {
-      labels.set(request, correct)
-      if (labels.size > limits.calibration.labelsMax) throw tooMany(path)
+    await readLines(path, AnswerLabel, (label) => {
+      labels.push(label)
+      if (labels.length > limits.calibration.labelsMax) throw tooMany(path)
     })
   return labels
 }

@@ -120,7 +120,9 @@ describe.skipIf(reason !== null)('a risk route of a local instance', () => {
   })
 
   test('learns from that, tells right from wrong, and gives no wrong answer of the first pair', async () => {
-    const labels = kept().map(({ request, answer }) => JSON.stringify({ request, correct: isRight(answer ?? '') }))
+    const labels = kept().map(({ request, answer }) =>
+      JSON.stringify({ request, correct: isRight(answer ?? ''), answer: 'first' }),
+    )
     const map = join(place.folder, 'map.txt')
     const labelled = place.write('labels.txt', labels.slice(0, 60).join('\n'))
     const traffic = ['--traffic', keptFile(), '--labels', labelled, '--name', 'quiz-risk', '--out', map]
