@@ -194,6 +194,8 @@ describe('settings', () => {
     [{ OTEL_TRACES_SAMPLER: 'always_on' }, 'OTEL_TRACES_SAMPLER'],
     [{ OTEL_TRACES_SAMPLER_ARG: '2' }, 'tracing.sampleRatio'],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317' }, 'tracing.endpoint'],
+    [{ OTEL_EXPORTER_OTLP_HEADERS: 'a=b,authorization: Bearer abc=' }, 'number 2 is not a header'],
+    [{ OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-key=a%0Ab' }, 'number 1 is not a header'],
   ])('%o stops the start', (variables, where) => {
     expect(() => readConfig({ ...base, ...variables })).toThrow(where)
   })

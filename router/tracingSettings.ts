@@ -2,6 +2,7 @@
  * OpenTelemetry's own variables, as far as they say something to a router: what a cluster sets for all its programs works here too. What
  * they ask for and is not done here is a mistake, not a surprise. Pure.
  */
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Attributes } from '#runtime/tracing.ts'
 
 export interface TracingSettings {
@@ -32,10 +33,10 @@ export function readTracing(environment: Environment): {
   readonly isOff: boolean
   readonly mistakes: readonly string[]
 } {
-  const headers = environment['OTEL_EXPORTER_OTLP_TRACES_HEADERS'] ?? environment['OTEL_EXPORTER_OTLP_HEADERS']
-  const settings = { headers: listed(headers), resource: listed(environment['OTEL_RESOURCE_ATTRIBUTES']) }
+  const headers = listed(environment['OTEL_EXPORTER_OTLP_TRACES_HEADERS'] ?? environment['OTEL_EXPORTER_OTLP_HEADERS'])
+  const settings = { headers, resource: listed(environment['OTEL_RESOURCE_ATTRIBUTES']) }
   const isOff = environment['OTEL_SDK_DISABLED'] === 'true' || environment['OTEL_TRACES_EXPORTER'] === 'none'
-  return { settings, isOff, mistakes: isOff ? [] : mistakesIn(environment) }
+  return { settings, isOff, mistakes: isOff ? [] : [...mistakesIn(environment), ...unsendable(headers)] }
 }
 
 function mistakesIn(environment: Environment): string[] {
@@ -45,6 +46,21 @@ function mistakesIn(environment: Environment): string[] {
     ...unknown(environment, 'OTEL_EXPORTER_OTLP_PROTOCOL', protocols),
     ...unknown(environment, 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', protocols),
   ]
+}
+
+/** Says which by its place: what is wrong may be a key. */
+function unsendable(headers: Readonly<Record<string, string>>): string[] {
+  return Object.entries(headers).flatMap(([name, value], index) => {
+    try {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+      return []
+    } catch {
+      return [
+        `OTEL_EXPORTER_OTLP_HEADERS: number ${index + 1} is not a header; it is name=value,name=value, as in authorization=Bearer%20KEY`,
+      ]
+    }
+  })
 }
 
 function unknown(environment: Environment, name: string, known: readonly string[]): string[] {
