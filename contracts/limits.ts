@@ -327,6 +327,8 @@ export const limits = {
     /** Attempts to send a batch while the receiver is away or busy, and the first wait between two of them; doubled each time. */
     attemptsMax: 4,
     retryWaitMs: 1_000,
+    /** A process that ends sends what is left in this time at most; the rest is counted as failed. The pod's margin is longer. */
+    closeMsMax: 5_000,
     /** What is read of a receiver's answer. */
     answerBytesMax: 64 * kib,
     /** Candidates of a decision and texts that a span shows of it. */

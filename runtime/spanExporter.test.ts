@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { limits } from '#contracts/limits.ts'
 import { createFakeClock } from '#test/simulate/fakeClock.ts'
 import { silentLog } from './log.ts'
 import { SpanExporter, type SpanOutcome } from './spanExporter.ts'
 import type { EndedSpan } from './tracing.ts'
 
-const { batchSpansMax, batchWaitMs, retryWaitMs, spansMax, attemptsMax } = limits.tracing
+const { batchSpansMax, batchWaitMs, retryWaitMs, spansMax, attemptsMax, closeMsMax } = limits.tracing
 const closers: (() => void)[] = []
 afterEach(() => {
   for (const close of closers.splice(0)) close()
@@ -16,7 +16,7 @@ type Respond = (response: ServerResponse, batch: number) => void
 const ok: Respond = (response) => response.end('{}')
 
 /** A receiver that remembers how many spans each batch had. */
-async function stand(respond: Respond = ok) {
+async function stand(respond: Respond = ok, headers: Record<string, string> = { 'x-key': 'secret' }) {
   const batches: { spans: number; headers: IncomingMessage['headers']; url: string }[] = []
   const waiters: { count: number; resolve: () => void }[] = []
   const server = createServer((request, response) => {
@@ -38,7 +38,7 @@ async function stand(respond: Respond = ok) {
     clock,
     log: silentLog,
     url: new URL(`http://127.0.0.1:${port}/v1/traces`),
-    headers: { 'x-key': 'secret' },
+    headers,
     source: { resource: {}, scope: { name: 'test', version: '1' }, epochMs: 0 },
     count: (outcome, spans) => {
       counts.set(outcome, (counts.get(outcome) ?? 0) + spans)
@@ -82,6 +82,17 @@ describe('batches', () => {
     expect(batches).toMatchObject([{ spans: batchSpansMax }])
   })
 
+  test('a full batch does not wait for those that come after it', async () => {
+    const { exporter, clock, batches, counted } = await stand()
+    for (let i = 0; i < batchSpansMax; i++) exporter.take(span())
+    const after = vi.spyOn(clock, 'after')
+    for (let i = 0; i < 5; i++) exporter.take(span())
+    expect(after).not.toHaveBeenCalled()
+    clock.advanceNow(0)
+    await counted(batchSpansMax)
+    expect(batches).toMatchObject([{ spans: batchSpansMax }])
+  })
+
   test('what has no room is dropped and counted', async () => {
     const { exporter, counts } = await stand()
     for (let i = 0; i < spansMax + 5; i++) exporter.take(span())
@@ -94,6 +105,43 @@ describe('batches', () => {
     await exporter.close()
     expect(batches.map(({ spans }) => spans)).toEqual([batchSpansMax, 1])
     expect(counts).toEqual(new Map([['exported', batchSpansMax + 1]]))
+    exporter.take(span())
+    expect(counts.get('dropped')).toBe(1)
+  })
+
+  test.each([
+    ['does not answer', ''],
+    ['does not end its answer', '{'],
+  ])('the end waits for a receiver that %s no longer than it may, and the rest is counted', async (_, begun) => {
+    const asked = Promise.withResolvers<void>()
+    const { exporter, clock, counts, batches } = await stand((response) => {
+      if (begun !== '') response.write(begun)
+      asked.resolve()
+    })
+    const spans = 2 * batchSpansMax + 1
+    for (let i = 0; i < spans; i++) exporter.take(span())
+    clock.advanceNow(0)
+    await asked.promise
+    const closed = exporter.close()
+    clock.advanceNow(closeMsMax)
+    await closed
+    expect(batches).toHaveLength(1)
+    expect(counts).toEqual(new Map([['failed', spans]]))
+  })
+
+  test('the end does not wait until a busy receiver may be asked again: it asks at once, once', async () => {
+    const { exporter, clock, counts, batches } = await stand((response) =>
+      response.writeHead(503, { 'retry-after': '9' }).end(),
+    )
+    exporter.take(span())
+    clock.advanceNow(batchWaitMs)
+    // The request cancels its own limit, and then the wait is set.
+    while (batches.length < 1 || clock.pending !== 1) await clock.settle()
+    await clock.settle()
+    await exporter.close()
+    expect(batches).toHaveLength(2)
+    expect(counts).toEqual(new Map([['failed', 1]]))
+    expect(clock.pending).toBe(0)
   })
 })
 
@@ -146,6 +194,24 @@ describe('a receiver that does not take them', () => {
         ['failed', 2],
       ]),
     )
+  })
+
+  test.each(['999', '-3', 'many'])('a receiver that says it refused %s of them is not believed', async (rejected) => {
+    const { exporter, counts } = await stand((response) =>
+      response.end(JSON.stringify({ partialSuccess: { rejectedSpans: rejected } })),
+    )
+    for (let i = 0; i < 5; i++) exporter.take(span())
+    await exporter.close()
+    expect([...counts.values()].every((spans) => spans >= 0)).toBe(true)
+    expect((counts.get('exported') ?? 0) + (counts.get('failed') ?? 0)).toBe(5)
+  })
+
+  test('a header that cannot be sent loses the batch and nothing else', async () => {
+    const { exporter, clock, counts, counted } = await stand(ok, { 'authorization: Bearer abc': '' })
+    exporter.take(span())
+    clock.advanceNow(batchWaitMs)
+    await counted(1)
+    expect(counts).toEqual(new Map([['failed', 1]]))
   })
 
   test('away: tried as often as it may be, then lost', async () => {

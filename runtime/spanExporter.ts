@@ -3,12 +3,12 @@
  *
  * Holds at most `spansMax`; what comes beyond is dropped and counted. One batch is under way at a time. A receiver that is away or busy
  * (429, 502, 503, 504) is asked again, as often as `attemptsMax`, after what it says or a doubled wait; any other answer loses the batch.
- * A receiver that is away makes one warning, not one per batch.
+ * A receiver that is away makes one warning, not one per batch. Nothing that a receiver answers or a setting holds ends the process.
  */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { limits } from '#contracts/limits.ts'
-import type { Clock, Timer } from './clock.ts'
+import { type Clock, keepAlive, type Timer } from './clock.ts'
 import type { Log } from './log.ts'
 import { otlpBody, type SpanSource } from './otlpSpans.ts'
 import type { EndedSpan } from './tracing.ts'
@@ -32,7 +32,8 @@ type Answer =
   | { readonly kind: 'later'; readonly reason: string; readonly afterMs: number | null }
   | { readonly kind: 'refused'; readonly reason: string }
 
-const { spansMax, batchSpansMax, batchWaitMs, timeoutMs, attemptsMax, retryWaitMs, answerBytesMax } = limits.tracing
+const { spansMax, batchSpansMax, batchWaitMs, timeoutMs, attemptsMax, retryWaitMs, closeMsMax, answerBytesMax } =
+  limits.tracing
 const busyStatuses = new Set([429, 502, 503, 504])
 
 export class SpanExporter {
@@ -41,48 +42,67 @@ export class SpanExporter {
   #timer: Timer | null = null
   #sending: Promise<void> | null = null
   #isFailing = false
+  #isClosed = false
+  /** Aborts the request that is under way when closing has taken too long. */
+  readonly #ending = new AbortController()
+  #endWait: (() => void) | null = null
 
   constructor(options: SpanExporterOptions) {
     this.#o = options
   }
 
   readonly take = (span: EndedSpan): void => {
-    if (this.#waiting.length >= spansMax) {
+    if (this.#isClosed || this.#waiting.length >= spansMax) {
       this.#o.count('dropped', 1)
       return
     }
     this.#waiting.push(span)
-    if (this.#waiting.length >= batchSpansMax) this.#sendSoon(0)
+    // Only once: a timer that each further span sets anew would never run.
+    if (this.#waiting.length === batchSpansMax) this.#sendSoon(0)
     else if (this.#timer === null) this.#sendSoon(batchWaitMs)
   }
 
-  /** Sends what is left, in bounded time. */
+  /** Sends what is left, within `closeMsMax`. Each batch is tried once; what is not sent by then is counted as failed. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#timer?.cancel()
     this.#timer = null
+    this.#endWait?.()
+    const alive = keepAlive()
+    const deadline = this.#o.clock.after(closeMsMax, () => this.#ending.abort())
     await this.#sending
-    while (this.#waiting.length > 0) await this.#sendBatch(1)
+    while (this.#waiting.length > 0 && !this.#ending.signal.aborted) await this.#send()
+    if (this.#waiting.length > 0)
+      this.#lost(this.#waiting.splice(0).length, `not sent within ${closeMsMax} ms of the end`)
+    deadline.cancel()
+    alive.cancel()
   }
 
   #sendSoon(afterMs: number): void {
-    if (this.#sending !== null) return
+    if (this.#sending !== null || this.#isClosed) return
     this.#timer?.cancel()
     this.#timer = this.#o.clock.after(afterMs, () => {
       this.#timer = null
-      this.#sending ??= this.#sendBatch(attemptsMax).then(() => {
+      this.#sending ??= this.#send().then(() => {
         this.#sending = null
         if (this.#waiting.length > 0) this.#sendSoon(this.#waiting.length >= batchSpansMax ? 0 : batchWaitMs)
       })
     })
   }
 
-  async #sendBatch(attempts: number): Promise<void> {
+  /** Never rejects: nobody would catch it. */
+  #send(): Promise<void> {
+    return this.#sendBatch().catch((error: unknown) => this.#o.log.error({ error }, 'bug: spans could not be sent'))
+  }
+
+  async #sendBatch(): Promise<void> {
     const batch = this.#waiting.splice(0, batchSpansMax)
     const body = otlpBody(batch, this.#o.source)
     for (let attempt = 1; ; attempt++) {
       const answer = await this.#post(body)
       if (answer.kind === 'taken') return this.#taken(batch.length, answer.rejected)
-      if (answer.kind === 'refused' || attempt >= attempts) return this.#lost(batch.length, answer.reason)
+      const isLast = attempt >= attemptsMax || this.#isClosed
+      if (answer.kind === 'refused' || isLast) return this.#lost(batch.length, answer.reason)
       await this.#wait(answer.afterMs ?? retryWaitMs * 2 ** (attempt - 1))
     }
   }
@@ -90,30 +110,41 @@ export class SpanExporter {
   #taken(spans: number, rejected: number): void {
     if (this.#isFailing) this.#o.log.info({}, 'traces are taken again')
     this.#isFailing = false
-    this.#o.count('exported', spans - rejected)
-    if (rejected > 0) this.#o.count('failed', rejected)
+    const lost = Math.min(spans, Math.max(0, rejected))
+    this.#o.count('exported', spans - lost)
+    if (lost > 0) this.#o.count('failed', lost)
   }
 
   #lost(spans: number, reason: string): void {
     this.#o.count('failed', spans)
-    if (!this.#isFailing) this.#o.log.warn({ url: this.#o.url.href, reason }, 'traces are not taken; they are dropped')
+    // Not the whole address: it may hold a password or a key.
+    const { origin, pathname } = this.#o.url
+    if (!this.#isFailing)
+      this.#o.log.warn({ url: `${origin}${pathname}`, reason }, 'traces are not taken; they are dropped')
     this.#isFailing = true
   }
 
   #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#o.clock.after(Math.min(ms, timeoutMs), resolve))
+    return new Promise((resolve) => {
+      const timer = this.#o.clock.after(Math.min(ms, timeoutMs), resolve)
+      this.#endWait = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
   }
 
   /** Never rejects: every way to fail is an answer. */
   #post(body: string): Promise<Answer> {
     const { url, headers, clock } = this.#o
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
-    return new Promise((resolve) => {
+    const answer = new Promise<Answer>((resolve) => {
       const later = (reason: string) => resolve({ kind: 'later', reason, afterMs: null })
       const bytes = Buffer.from(body)
       const request = send(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'content-length': bytes.length, ...headers },
+        signal: this.#ending.signal,
       })
       const timer = clock.after(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
       request.on('close', () => timer.cancel())
@@ -129,7 +160,16 @@ export class SpanExporter {
       })
       request.end(bytes)
     })
+    return answer.catch((error: unknown) => ({
+      kind: 'refused',
+      reason: `no such request can be made: ${codeOf(error)}`,
+    }))
   }
+}
+
+/** Not the message: it may quote a header that is a key. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }
 
 function answerOf(status: number, retryAfter: string | undefined, text: string): Answer {
