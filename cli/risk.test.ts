@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -125,9 +125,10 @@ describe('calibrate risk', () => {
 
 describe('traffic', () => {
   const kept = () => join(folder, 'run', '8080', 'traffic')
+  const line = '{"kind":"RiskExample",}\n'
   const write = async () => {
     await mkdir(kept(), { recursive: true })
-    for (const name of ['a.jsonl', 'a.1.jsonl', 'b.jsonl']) await writeFile(join(kept(), name), '{}\n{}\n')
+    for (const name of ['a.jsonl', 'a.1.jsonl', 'b.jsonl']) await writeFile(join(kept(), name), `${line}${line}`)
   }
 
   test('says what is kept of each route, and nothing of what it says', async () => {
@@ -135,7 +136,7 @@ describe('traffic', () => {
     expect(said.join()).toContain('nothing is kept')
     await write()
     await traffic(['--route', 'a'], context())
-    expect(said.filter((line) => /^a +2 +6 /.test(line))).toHaveLength(2)
+    expect(said.filter((line) => /^a +2 +48 /.test(line))).toHaveLength(2)
   })
 
   test('is purged, of one route or of all', async () => {
@@ -145,6 +146,12 @@ describe('traffic', () => {
     expect(existsSync(join(kept(), 'b.jsonl'))).toBe(true)
     await traffic(['purge'], context())
     expect(existsSync(join(kept(), 'b.jsonl'))).toBe(false)
+    await write()
+    const others = { 'labels.jsonl': '{"request": "r"}\n', 'notes.old.jsonl': line }
+    for (const [name, text] of Object.entries(others)) await writeFile(join(kept(), name), text)
+    await traffic(['purge', '--folder', kept()], context())
+    expect(await readdir(kept())).toEqual(Object.keys(others))
+    expect(said.filter((each) => each.endsWith('was not written by a router: left alone'))).toHaveLength(2)
     await expect(traffic(['burn'], context())).rejects.toThrow('traffic: purge, or nothing to look')
   })
 })

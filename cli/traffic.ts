@@ -1,10 +1,12 @@
 /**
  * `paceline traffic`: what the router of a local instance keeps to calibrate with, by route; `paceline traffic purge` deletes it, of one route
  * (`--route`) or of all. The router may run meanwhile: it opens its files anew for each write. Prints names and sizes, never a line.
+ * Touches nothing but what a router wrote: `--folder` may be one where somebody keeps labels beside it.
  */
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from '#contracts/failure.ts'
+import { lineStart, routeOfFile } from '../router/trafficLog.ts'
 import { chosenInstance } from './chosenInstance.ts'
 import type { Context } from './context.ts'
 import { parseFlags } from './flags.ts'
@@ -25,7 +27,9 @@ export async function traffic([what = '', ...more]: readonly string[], given: Co
   const flags = parseFlags('traffic', isPurge ? more : [what, ...more].filter((each) => each !== ''), options)
   const context = withCacheDir(given, flags['cache-dir'])
   const folder = flags.folder ?? chosenInstance(flags.port, context).paths.traffic
-  const files = (await filesIn(folder)).filter(({ route }) => flags.route === undefined || route === flags.route)
+  const { kept, others } = await filesIn(folder)
+  for (const name of others) context.terminal.line(`${join(folder, name)} was not written by a router: left alone`)
+  const files = kept.filter(({ route }) => flags.route === undefined || route === flags.route)
   if (files.length === 0) context.terminal.line(`nothing is kept in ${folder}`)
   else if (isPurge) await purge(files, context)
   else for (const line of table(['ROUTE', 'ANSWERS', 'BYTES', 'FILE'], await rowsOf(files))) context.terminal.line(line)
@@ -37,13 +41,24 @@ interface Kept {
   readonly path: string
 }
 
-/** `<route>.jsonl`, and `<route>.1.jsonl` for what was put aside (`router/trafficLog.ts`). */
-async function filesIn(folder: string): Promise<Kept[]> {
+/** By name and by how they begin: `labels.jsonl` could be the file of a route. */
+async function filesIn(folder: string): Promise<{ kept: Kept[]; others: string[] }> {
   const names = await readdir(folder).catch(() => [])
-  return names
-    .filter((name) => name.endsWith('.jsonl'))
-    .sort()
-    .map((name) => ({ route: name.replace(/(\.1)?\.jsonl$/, ''), path: join(folder, name) }))
+  const kept: Kept[] = []
+  const others: string[] = []
+  for (const name of names.filter((each) => each.endsWith('.jsonl')).sort()) {
+    const [route, path] = [routeOfFile(name), join(folder, name)]
+    if (route !== null && (await isOfRouter(path))) kept.push({ route, path })
+    else others.push(name)
+  }
+  return { kept, others }
+}
+
+/** A router may have written nothing yet, or only a part of its first line. */
+async function isOfRouter(path: string): Promise<boolean> {
+  await using file = await open(path)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(lineStart.length))
+  return lineStart.startsWith(buffer.toString('utf8', 0, bytesRead))
 }
 
 async function purge(files: readonly Kept[], { terminal }: Context): Promise<void> {

@@ -29,7 +29,11 @@ export type TrafficBounds = Pick<typeof limits.traffic, 'bytesMax' | 'ageMsMax' 
 /** `<route>.jsonl`, and `<route>.1.jsonl` for what was put aside. Routes are named like Kubernetes objects, so they are names of files. */
 const currentName = (route: string) => `${route}.jsonl`
 const asideName = (route: string) => `${route}.1.jsonl`
-export const isTrafficFile = (name: string) => name.endsWith('.jsonl')
+const fileName = /^([\w-]+)(\.1)?\.jsonl$/
+/** Null: a name that the log gives to no file. */
+export const routeOfFile = (name: string): string | null => fileName.exec(name)?.[1] ?? null
+/** How every line begins. */
+export const lineStart = '{"kind":"RiskExample",'
 
 export class TrafficLog {
   readonly #options: TrafficLogOptions
@@ -45,11 +49,11 @@ export class TrafficLog {
 
   keep(example: RiskExample): void {
     const { route } = example
-    const line = `${JSON.stringify(example)}\n`
+    const line = lineOf(example)
     if (Buffer.byteLength(line) <= limits.traffic.exampleBytesMax) this.#enqueue(route, line, 'kept')
     else {
       const { question: _question, answer: _answer, ...bare } = example
-      this.#enqueue(route, `${JSON.stringify(bare)}\n`, 'without-texts')
+      this.#enqueue(route, lineOf(bare), 'without-texts')
     }
   }
 
@@ -103,7 +107,9 @@ export class TrafficLog {
     const { folder, epochMs } = this.#options
     const names = await readdir(folder).catch(() => [])
     const all = await Promise.all(
-      names.filter(isTrafficFile).map(async (name) => ({ name, ...(await facts(join(folder, name))) })),
+      names
+        .filter((name) => routeOfFile(name) !== null)
+        .map(async (name) => ({ name, ...(await facts(join(folder, name))) })),
     )
     const now = epochMs()
     const aged = all.flatMap(({ name, bytes, bornAtMs, changedAtMs }) =>
@@ -131,6 +137,8 @@ export class TrafficLog {
     }
   }
 }
+
+const lineOf = ({ kind, ...example }: RiskExample) => `${JSON.stringify({ kind, ...example })}\n`
 
 interface FileFacts {
   readonly bytes: number
