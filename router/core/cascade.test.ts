@@ -51,6 +51,12 @@ describe('an answer', () => {
     expect(said({ whenFull, budget: spent })).toBe(overBudget)
   })
 
+  test('and comes too late besides is over the budget first: waiting is no way round it', () => {
+    const late = { budget: spent, next: { firstTokenMs: 1_001 } }
+    expect(said({ ...late, whenFull: 'wait' })).toBe('refuse: over-budget')
+    expect(said({ ...late, whenFull: 'wait', threshold: null })).toBe('escalate: uncalibrated')
+  })
+
   test('of which nothing is proved goes on over any budget', () => {
     expect(said({ threshold: null, budget: spent })).toBe('escalate: uncalibrated')
   })

@@ -107,8 +107,9 @@ function doubtOf({ score, threshold }: StepFacts): Cause {
 
 function obstacleOf({ budget, remainingMs, threshold }: StepFacts, { firstTokenMs }: NextStep): Cause | null {
   if (firstTokenMs === null) return 'no-worker'
-  if (firstTokenMs > remainingMs) return 'too-late'
-  return threshold === null || mayEscalate(budget) ? null : 'over-budget'
+  // Before the time: one that may wait for a late answer may not spend what is not there.
+  if (threshold !== null && !mayEscalate(budget)) return 'over-budget'
+  return firstTokenMs > remainingMs ? 'too-late' : null
 }
 
 /**
