@@ -156,8 +156,7 @@ function submitStaged(
   const identity = identityOf(options, endpoint)
   const planned = router.explain(named)
   if (planned !== undefined) exchange.plan(planned)
-  exchange.running = inner
-  router.serveStaged(route, {
+  const handle = router.serveStaged(route, {
     named,
     inner,
     arrivedAt,
@@ -175,6 +174,7 @@ function submitStaged(
     },
     threw: (error) => exchange.threw(error),
   })
+  if (!exchange.answered) exchange.running = handle
 }
 
 function identityOf({ router, secondsNow }: EndpointOptions, { idPrefix }: Endpoint) {

@@ -88,7 +88,7 @@ export interface Router {
   /** The route of that name, where it takes several steps. */
   stagedRoute(name: string): StagedRecord | undefined
   /** Throws the Failure to answer with, where nothing is begun; else the request is answered whenever it is. */
-  serveStaged(route: StagedRecord, request: StagedRequest): void
+  serveStaged(route: StagedRecord, request: StagedRequest): RequestHandle
   /** A client's word on an answer that it got. */
   takeLabel(labelled: Labelled): LabelTaken
   /** Whom a pair's gate names, for who only wants to know. */
@@ -100,7 +100,7 @@ export interface Router {
   queued(model: ModelRecord): number
   readonly ready: boolean
   readonly draining: boolean
-  /** Requests that have not ended. */
+  /** Requests that have not ended; one to a route of several steps counts beside what is asked for it. */
   readonly active: number
   /** Dispatches given up whose worker has not confirmed the end yet. */
   readonly attempts: number
@@ -270,10 +270,10 @@ class BusRouter implements Router {
     return this.#routing.staged(name)
   }
 
-  serveStaged(route: StagedRecord, request: StagedRequest): void {
+  serveStaged(route: StagedRecord, request: StagedRequest): RequestHandle {
     const refusal = this.#refusal()
     if (refusal !== null) throw refusal
-    this.#staged.run(route, request)
+    return this.#staged.run(route, request)
   }
 
   takeLabel(labelled: Labelled): LabelTaken {
@@ -302,7 +302,7 @@ class BusRouter implements Router {
   }
 
   get active(): number {
-    return this.#requests.size
+    return this.#requests.size + this.#staged.undecided
   }
 
   get attempts(): number {

@@ -1,6 +1,7 @@
 /** Routes that take several steps, each kind carried out by its own strategy. */
 import type { Log } from '#runtime/log.ts'
 import { type CascadeOptions, Cascades } from './cascade.ts'
+import type { RequestHandle } from './request.ts'
 import { type RiskChecker, ThreadChecker } from './riskChecker.ts'
 import { type RiskOptions, RiskRoutes } from './riskRoute.ts'
 import type { Decided } from './routing.ts'
@@ -21,6 +22,8 @@ export class StagedRoutes {
   readonly #cascades: Cascades
   readonly #risks: RiskRoutes
   readonly #checker: RiskChecker
+  /** Whose client still waits for somebody to be chosen: an answer that is being checked has no request of its own under way. */
+  readonly #undecided = new Set<StagedRequest>()
 
   constructor(options: StagedOptions) {
     const { clock, log, metrics, traffic = null } = options
@@ -34,17 +37,35 @@ export class StagedRoutes {
     this.#checker.close()
   }
 
-  run(route: StagedRecord, request: StagedRequest): void {
-    const { policy } = route
-    switch (policy.kind) {
-      case 'cascade':
-        this.#cascades.run({ ...route, policy }, request)
-        return
-      case 'risk':
-        this.#risks.run({ ...route, policy }, request)
-        return
-      default:
-        policy satisfies never
+  /** Requests for which nobody's answer was chosen yet. */
+  get undecided(): number {
+    return this.#undecided.size
+  }
+
+  /** What it returns is for a client that leaves. */
+  run(route: StagedRecord, given: StagedRequest): RequestHandle {
+    const end = () => this.#undecided.delete(given)
+    this.#undecided.add(given)
+    this.#begin(route, {
+      ...given,
+      answer: (decided, understood) => {
+        end()
+        return given.answer(decided, understood)
+      },
+      fail: (decided, failure) => {
+        end()
+        given.fail(decided, failure)
+      },
+      threw: (error) => {
+        end()
+        given.threw(error)
+      },
+    })
+    return {
+      cancel: () => {
+        end()
+        given.inner.cancel()
+      },
     }
   }
 
@@ -57,6 +78,20 @@ export class StagedRoutes {
         return this.#risks.explain({ ...route, policy })
       default:
         return policy satisfies never
+    }
+  }
+
+  #begin(route: StagedRecord, request: StagedRequest): void {
+    const { policy } = route
+    switch (policy.kind) {
+      case 'cascade':
+        this.#cascades.run({ ...route, policy }, request)
+        return
+      case 'risk':
+        this.#risks.run({ ...route, policy }, request)
+        return
+      default:
+        policy satisfies never
     }
   }
 }
