@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DeploymentName } from '#contracts/ids.ts'
 import {
   afterEscalation,
   afterRequest,
@@ -8,6 +9,7 @@ import {
   mayEscalate,
   newBudget,
   type StepFacts,
+  thresholdOf,
   type WhenFull,
 } from './cascade.ts'
 
@@ -89,6 +91,27 @@ describe('an answer', () => {
       }),
     )
   })
+})
+
+test('a proof of one file says nothing of another, nor of one that nobody can name', () => {
+  const judge = DeploymentName.parse('judge')
+  const guarantee = {
+    kind: 'holds',
+    calibration: 'c'.repeat(64),
+    threshold: 0.5,
+    errorRateMax: 0.1,
+    confidence: 0.9,
+  } as const
+  const accept = (models: { step?: string }) => ({
+    judge,
+    references: [],
+    prior: null,
+    guarantee: { ...guarantee, models },
+  })
+  expect(thresholdOf(accept({ step: 'a' }), { step: 'a', judge: undefined })).toBe(0.5)
+  expect(thresholdOf(accept({ step: 'a' }), { step: 'b', judge: undefined })).toBeNull()
+  expect(thresholdOf(accept({ step: 'a' }), { step: undefined, judge: undefined })).toBeNull()
+  expect(thresholdOf(accept({}), { step: 'b', judge: undefined })).toBe(0.5)
 })
 
 describe('a budget', () => {

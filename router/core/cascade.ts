@@ -97,8 +97,8 @@ export function thresholdOf(accept: CascadePolicy['steps'][number]['accept'], no
   return isSame(models.step, now.step) && isSame(models.judge, now.judge) ? threshold : null
 }
 
-const isSame = (proved: string | undefined, now: string | undefined) =>
-  proved === undefined || now === undefined || proved === now
+/** What nobody can name now is not the file that was proved. */
+const isSame = (proved: string | undefined, now: string | undefined) => proved === undefined || proved === now
 
 function doubtOf({ score, threshold }: StepFacts): Cause {
   if (threshold === null) return 'uncalibrated'
