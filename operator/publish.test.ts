@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { beforeEach, expect, test } from 'vitest'
+import { Failure } from '#contracts/failure.ts'
 import { DeploymentName, RouteName } from '#contracts/ids.ts'
 import type { RouteRecord } from '#contracts/records.ts'
 import { ApiKeySecret, apiKeySecretType } from '#contracts/resources/apiKey.ts'
+import type { Bus } from '#runtime/bus.ts'
 import { silentLog } from '#runtime/log.ts'
 import { encode } from '#runtime/messages.ts'
 import { createFakeNetwork, type FakeNetwork } from '#test/simulate/fakeBus.ts'
@@ -119,6 +121,40 @@ test('routes are written as a whole: what is new or changed is put, what is no l
   publisher.setRoutes([])
   await through(publisher.syncRoutes())
   expect(network.buckets.keys('routes')).toEqual([])
+})
+
+test('a route that cannot be written holds up no other, neither those after it nor the removal of one that is gone', async () => {
+  const route = (of: string): RouteRecord => ({
+    route: RouteName.parse(of),
+    name: of,
+    created: 1,
+    policy: { kind: 'direct', deployment: name },
+  })
+  const bus = network.connect('operator')
+  const refusing: Bus = {
+    ...bus,
+    put: (bucket, key, value) =>
+      key === 'first' || bucket === 'keys'
+        ? Promise.reject(new Failure('bus-unavailable', 'too large'))
+        : bus.put(bucket, key, value),
+    remove: (bucket, key) => bus.remove(bucket, key),
+    watch: (bucket, watcher) => bus.watch(bucket, watcher),
+  }
+  network.buckets.put('routes', 'left-over', encode(route('left-over')))
+  network.buckets.put('keys', 'old', encode({ tenant: 'team', weight: 1, priority: 0 }))
+  const publisher = new Publisher({ bus: refusing, log: silentLog, onListed: () => undefined })
+  await through(publisher.open())
+  publisher.setRoutes([route('first'), route('second')])
+  const refused = expect(publisher.syncRoutes()).rejects.toThrow('too large')
+  await clock.advance(100)
+  await refused
+  expect(network.buckets.keys('routes')).toEqual(['second'])
+  // A bucket without keys would open the router.
+  publisher.setKeys([secretOf('new-key-0123456789')])
+  const notYet = expect(publisher.syncKeys()).rejects.toThrow('too large')
+  await clock.advance(100)
+  await notYet
+  expect(network.buckets.keys('keys')).toEqual(['old'])
 })
 
 test('a server that lost its files is noticed: every bucket is listed again and known to be empty', async () => {

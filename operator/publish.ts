@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import type * as z from 'zod'
+import { Failure } from '#contracts/failure.ts'
 import { DeploymentName, type WorkerId } from '#contracts/ids.ts'
 import { KeyRecord, ModelRecord, RouteRecord } from '#contracts/records.ts'
 import type { ApiKeySecret } from '#contracts/resources/apiKey.ts'
@@ -81,19 +82,28 @@ export class Publisher {
     return this.#sync(this.#routes, this.#wantedRoutes)
   }
 
-  /** What is wanted is written first, what is not goes then. */
+  /** What is wanted is written first, what is not goes then. One that cannot be written holds up no other; the first such is thrown. */
   async #sync<T>({ bucket, entries }: Mirror<T>, wanted: ReadonlyMap<string, T>): Promise<void> {
+    const failures: Failure[] = []
+    const tried = (work: Promise<void>) => work.catch((error: unknown) => failures.push(failureIn(error)))
     for (const [key, record] of wanted) {
       const there = entries.get(key)
       if (there !== undefined && canonicalJson(there) === canonicalJson(record)) continue
-      await this.#bus.put(bucket, key, encode(record))
-      entries.set(key, record)
+      await tried(this.#bus.put(bucket, key, encode(record)).then(() => void entries.set(key, record)))
     }
-    for (const key of [...entries.keys()].filter((each) => !wanted.has(each))) {
-      await this.#bus.remove(bucket, key)
-      entries.delete(key)
-    }
+    // An empty bucket of keys would open the router: none goes before every new one is there.
+    const mayRemove = bucket !== 'keys' || failures.length === 0
+    for (const key of [...entries.keys()].filter((each) => mayRemove && !wanted.has(each)))
+      await tried(this.#bus.remove(bucket, key).then(() => void entries.delete(key)))
+    const [first] = failures
+    if (first !== undefined) throw first
   }
+}
+
+/** Anything else is a bug of ours. */
+function failureIn(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  throw error
 }
 
 const hashOf = (key: string) => createHash('sha256').update(key).digest('hex')
