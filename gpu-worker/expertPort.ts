@@ -24,11 +24,12 @@ export interface LoadedExpert {
   readonly bytes: number
 }
 
+/** Of this worker: others may be able to use it. */
 export class AdapterRefused extends Failure {
   readonly reason: ExpertRefusal['reason']
 
   constructor(reason: ExpertRefusal['reason'], message: string, options: { cause?: unknown } = {}) {
-    super('model-unusable', message, options)
+    super('model-unusable', message, { ...options, retry: { kind: 'elsewhere' } })
     this.reason = reason
   }
 }

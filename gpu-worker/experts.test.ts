@@ -101,12 +101,15 @@ describe('a worker with experts', () => {
     const all = stand({
       experts: { files: [...experts, file('huge', 1_000), file('broken')], bytesMax: 200 },
     })
+    const elsewhere = { kind: 'elsewhere' }
     const unknown = ask(all, 'poetry')
     await all.end(unknown)
-    expect(all.last(unknown)).toMatchObject({ kind: 'refused', failure: { code: 'model-not-found' } })
+    expect(all.last(unknown)).toMatchObject({ kind: 'refused', failure: { code: 'model-not-found', retry: elsewhere } })
     const [huge, fine] = [ask(all, 'huge'), ask(all, 'sql')]
     await all.end(huge, fine)
-    expect(all.last(huge)).toMatchObject({ outcome: { kind: 'failed', failure: { code: 'model-unusable' } } })
+    expect(all.last(huge)).toMatchObject({
+      outcome: { kind: 'failed', failure: { code: 'model-unusable', retry: elsewhere } },
+    })
     expect(all.last(fine)).toMatchObject({ outcome: { kind: 'completed' } })
     const again = ask(all, 'huge')
     await all.end(again)

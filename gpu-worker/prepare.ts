@@ -107,7 +107,11 @@ function hintOf(runner: ModelRunner, { hint }: Pick<Dispatch, 'hint'>): Pick<Gen
 function expertOf({ experts }: PrepareOptions, { expert }: Pick<Dispatch, 'expert'>): string | null {
   if (expert === undefined || experts.some(({ name }) => name === expert)) return expert ?? null
   const known = experts.length === 0 ? 'it has none' : `it has ${experts.map(({ name }) => name).join(', ')}`
-  throw new Failure('model-not-found', `this deployment has no expert "${expert}": ${known}`, { param: 'model' })
+  // Workers of another revision may have it.
+  throw new Failure('model-not-found', `this deployment has no expert "${expert}": ${known}`, {
+    param: 'model',
+    retry: { kind: 'elsewhere' },
+  })
 }
 
 // ---------------------------------------------------------------- prompt

@@ -25,7 +25,7 @@ export interface ExpertLaneView {
   /** Those that may get a request now. */
   readonly eligible: readonly Worker[]
   /** Live ones, full ones included. */
-  readonly workers: number
+  readonly live: readonly Worker[]
   readonly now: number
 }
 
@@ -33,14 +33,14 @@ export class ExpertLane {
   readonly #turns = new WeakMap<Worker, Turn>()
 
   /** Who goes next, and where; null: nobody now. */
-  next({ queue, eligible, workers, now }: ExpertLaneView): { readonly job: Job; readonly picked: Picked } | null {
+  next({ queue, eligible, live, now }: ExpertLaneView): { readonly job: Job; readonly picked: Picked } | null {
     if (eligible.length === 0 || queue.length === 0) return null
     const upcoming = queue.upcoming(limits.experts.queueLookAheadMax, (job) => job.promptTokensEstimate)
     const placed = placeNext<Job>({
       line: upcoming.map(({ item, tenantServed }) => waiterOf(item, tenantServed)),
       seats: eligible.map((worker) => this.#seatOf(worker, now)),
-      workers,
-      mayTake: (job, worker) => !job.excluded.includes(worker.id),
+      workers: live.length,
+      mayTake: (job, worker) => mayTake(job, worker, live),
       needOf: jobNeed,
       now,
     })
@@ -59,6 +59,18 @@ export class ExpertLane {
     this.#turns.set(worker, { expert: running, since: now })
     return { worker, experts, turnStartedAt: now }
   }
+}
+
+/** A worker that could not use the adapter, or was started before the pair had it, registers without it. */
+export const canCompute = ({ record }: Worker, expert: Expert): boolean =>
+  expert === null || record?.experts === undefined || record.experts.usable.includes(expert)
+
+/** Where everybody refuses it, whoever has it is sent to one of them, whose answer says why. */
+function mayTake({ excluded, expert }: Job, worker: Worker, live: readonly Worker[]): boolean {
+  if (excluded.includes(worker.id)) return false
+  if (canCompute(worker, expert)) return true
+  const isRefused = worker.record?.experts?.refused.some((refusal) => refusal.expert === expert) === true
+  return isRefused && !live.some((other) => !excluded.includes(other.id) && canCompute(other, expert))
 }
 
 function expertsAt({ sent, report }: Worker): Expert[] {

@@ -3,6 +3,7 @@ import { limits } from '#contracts/limits.ts'
 import { TenantId } from '#contracts/ids.ts'
 import type { Work } from '#contracts/messages.ts'
 import { modelRecord } from './testing/fakeWorker.ts'
+import { Failure } from '#contracts/failure.ts'
 import { ask, type FakeStage, fakeStage, metricValue, nothingLeft, settled } from './testing/stage.ts'
 
 const gate = { sha256: 'a'.repeat(64), probabilityMin: 0.5 }
@@ -108,4 +109,39 @@ test('a request that names its expert asks no gate', async () => {
   await settled(stage)
   expect(worker.questions).toHaveLength(0)
   expect(worker.received.map(({ expert }) => expert)).toEqual(['verse', undefined])
+})
+
+describe('workers that cannot compute an expert', () => {
+  const wish = { kind: 'named', expert: 'verse' } as const
+  const refusal = { expert: 'verse', reason: 'NotLoaded', message: 'no memory' } as const
+
+  test('are not sent its requests while another can: neither those who refused it nor those of an earlier revision', async () => {
+    const stage = await fakeStage(record)
+    const [refusing, earlier, able] = ['w1', 'w2', 'w3'].map((name) => stage.worker({ name }))
+    await Promise.all([
+      refusing?.register({ ...usable, usable: ['sql'], refused: [refusal] }),
+      earlier?.register({ ...usable, usable: ['sql'] }),
+      able?.register(usable),
+      settled(stage),
+    ])
+    const asked = Array.from({ length: 12 }, () => ask(stage, { expert: wish }))
+    await settled(stage)
+    expect(asked.every(({ sink }) => sink.ended === 'completed')).toBe(true)
+    expect([refusing?.received, earlier?.received, able?.received].map((received) => received?.length)).toEqual([
+      0, 0, 12,
+    ])
+  })
+
+  test('say why where nobody can; who merely lacks it is waited for', async () => {
+    const stage = await fakeStage(record)
+    const worker = stage.worker({ name: 'w1' })
+    await Promise.all([worker.register({ ...usable, usable: ['sql'] }), settled(stage)])
+    const { sink } = ask(stage, { expert: wish })
+    await settled(stage)
+    expect(worker.received).toHaveLength(0)
+    worker.refuseWith = new Failure('model-unusable', 'no memory', { retry: { kind: 'elsewhere' } })
+    await Promise.all([worker.register({ ...usable, usable: ['sql'], refused: [refusal] }), settled(stage)])
+    expect(sink.ended).toBe('model-unusable')
+    expect(nothingLeft(stage)).toEqual({ active: 0, attempts: 0 })
+  })
 })

@@ -14,8 +14,8 @@ import { candidates, type Picked, type PickRule } from './core/pick.ts'
 import { type PickPlan, planPick } from './core/pickPlan.ts'
 import type { Need } from './core/prompt.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
-import { decideYield, notYielding, onServedElsewhere, type Yielding } from './core/yielding.ts'
-import { ExpertLane } from './expertLane.ts'
+import { decideYield, notYielding, onNothingToSend, onServedElsewhere, type Yielding } from './core/yielding.ts'
+import { canCompute, ExpertLane } from './expertLane.ts'
 import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
 import type { Depth } from './metrics.ts'
 import { type Job, jobNeed } from './request.ts'
@@ -103,10 +103,12 @@ export class Lanes {
     if (experts !== null) return this.#placeExperts(deployment, lane, experts)
     for (let job = queue.peek(); job !== undefined; job = queue.peek()) {
       const picked = this.#pickFor(job, deployment)
-      if (picked === null || this.#mustYield(lane)) return
+      if (picked === null) break
+      if (this.#mustYield(lane)) return
       queue.take()
       this.#place(job, picked, queue)
     }
+    lane.yielding = onNothingToSend(lane.yielding)
   }
 
   #placeExperts(deployment: DeploymentName, lane: Lane, experts: ExpertLane): void {
@@ -115,11 +117,13 @@ export class Lanes {
       const now = this.#options.clock.now()
       const live = this.#options.workers.of(deployment).filter((worker) => this.#isLive(worker, now))
       const eligible = candidates(live, { excluded: [], now, isLive: () => true })
-      const next = experts.next({ queue, eligible, workers: live.length, now })
-      if (next === null || this.#mustYield(lane)) return
+      const next = experts.next({ queue, eligible, live, now })
+      if (next === null) break
+      if (this.#mustYield(lane)) return
       queue.takeItem(next.job)
       this.#place(next.job, next.picked, queue)
     }
+    lane.yielding = onNothingToSend(lane.yielding)
   }
 
   #place(job: Job, picked: Picked, queue: FairQueue<Job>): void {
@@ -159,12 +163,14 @@ export class Lanes {
     return planPick(workers.of(deployment), need, { now, pick, standing: (worker) => workers.standing(worker, now) })
   }
 
-  /** Is there a live worker that this job may still go to, free or not? */
+  /** Is there a live worker that this job may still go to and that can compute it, free or not? */
   hasOther(job: Job): boolean {
     const now = this.#options.clock.now()
     return this.#options.workers
       .of(job.request.routed.model.deployment)
-      .some((worker) => !job.excluded.includes(worker.id) && this.#isLive(worker, now))
+      .some(
+        (worker) => !job.excluded.includes(worker.id) && canCompute(worker, job.expert) && this.#isLive(worker, now),
+      )
   }
 
   sweep(): void {
