@@ -33,6 +33,9 @@ const placement = { nodeSelector: texts, tolerations: objects, affinity: object,
 const podMetadata = { podAnnotations: texts, podLabels: texts }
 const amount = z.union([z.int().min(0), z.string().regex(/^[0-9]+%$/)])
 
+/** From 300Mi on: more than a router's traffic log ever takes (`limits.traffic.allBytesMax`), or the pod would be evicted for it. */
+const trafficRoom = z.string().regex(/^(([3-9][0-9]{2}|[1-9][0-9]{3,})Mi|[1-9][0-9]*Gi)$/)
+
 /** Bounds are those of the part's own configuration: what passes here does not stop the part at its start. */
 const { durationMs, renewMs, retryMs, marginMs } = LeaseConfig.shape
 const { sampleRatio, serviceName } = RouterTracing.shape
@@ -79,7 +82,7 @@ const router = z.strictObject({
     deadlineMs: deadlineMs.unwrap(),
     slowReaderStallMs: slowReaderStallMs.unwrap(),
   }),
-  trafficLog: z.strictObject({ enabled: flag, sizeLimit: z.string().regex(/^[0-9]+[KMG]i$/) }),
+  trafficLog: z.strictObject({ enabled: flag, sizeLimit: trafficRoom }),
   drain: z.strictObject({ delaySeconds: seconds, graceSeconds: z.int().min(1).max(86_400) }),
   service: z.strictObject({ type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']), port, annotations: texts }),
   ingress: z.strictObject({ enabled: flag, className: text, annotations: texts, hosts: z.array(text), tls: objects }),

@@ -41,6 +41,10 @@ export class TrafficLog {
   readonly #waiting: { readonly route: string; readonly line: string }[] = []
   #writing: Promise<void> | null = null
   #hasFailed = false
+  /** The last thing that touches the folder: one after the other, or the sum would not be right. */
+  #turn: Promise<void> = Promise.resolve()
+  /** In all files; null: to be looked up. Less may be there, since others may delete. */
+  #bytes: number | null = null
 
   constructor(options: TrafficLogOptions) {
     this.#options = options
@@ -64,7 +68,7 @@ export class TrafficLog {
 
   /** Old files go although nothing new comes; call now and then. */
   async sweep(): Promise<void> {
-    await this.#guarded(() => this.#dropOld())
+    await this.#guarded(async () => void (this.#bytes = await this.#dropOld(0)))
   }
 
   #enqueue(route: string, line: string, kept: Kept): void {
@@ -88,11 +92,13 @@ export class TrafficLog {
     const { folder } = this.#options
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const current = join(folder, currentName(route))
-    if (await this.#isDone(current, Buffer.byteLength(lines))) {
-      await rename(current, join(folder, asideName(route)))
-      await this.#dropOld()
-    }
+    const bytesMore = Buffer.byteLength(lines)
+    const isDone = await this.#isDone(current, bytesMore)
+    if (isDone) await rename(current, join(folder, asideName(route)))
+    if (isDone || this.#bytes === null || this.#bytes + bytesMore > this.#bounds.allBytesMax)
+      this.#bytes = await this.#dropOld(bytesMore)
     await appendFile(current, lines, { mode: 0o600 })
+    this.#bytes += bytesMore
   }
 
   async #isDone(path: string, bytesMore: number): Promise<boolean> {
@@ -102,8 +108,8 @@ export class TrafficLog {
     return isFull || this.#options.epochMs() - found.bornAtMs > this.#bounds.ageMsMax / 2
   }
 
-  /** Too old first; then, while all are too many together, whoever was quiet the longest. */
-  async #dropOld(): Promise<void> {
+  /** Too old first; then, while all are too many together, whoever was quiet the longest. Resolves to the bytes that are left. */
+  async #dropOld(bytesMore: number): Promise<number> {
     const { folder, epochMs } = this.#options
     const names = await readdir(folder).catch(() => [])
     const all = await Promise.all(
@@ -119,18 +125,26 @@ export class TrafficLog {
     )
     let bytes = aged.reduce((sum, file) => sum + file.bytes, 0)
     for (const file of aged.toSorted((a, b) => a.changedAtMs - b.changedAtMs)) {
-      if (now - file.bornAtMs <= this.#bounds.ageMsMax && bytes <= this.#bounds.allBytesMax) continue
+      if (now - file.bornAtMs <= this.#bounds.ageMsMax && bytes + bytesMore <= this.#bounds.allBytesMax) continue
       await rm(join(folder, file.name), { force: true })
       bytes -= file.bytes
     }
+    return bytes
   }
 
   /** A full or missing disk is told once; serving goes on. */
-  async #guarded(write: () => Promise<void>): Promise<void> {
+  #guarded(write: () => Promise<unknown>): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#attempt(write))
+    return this.#turn
+  }
+
+  async #attempt(write: () => Promise<unknown>): Promise<void> {
     try {
       await write()
       this.#hasFailed = false
     } catch (error) {
+      // A part of it may be there.
+      this.#bytes = null
       if (!this.#hasFailed)
         this.#options.log.warn({ error, folder: this.#options.folder }, 'examples for calibration cannot be kept')
       this.#hasFailed = true

@@ -130,6 +130,7 @@ describe.skipIf(reason !== null)('the schema refuses', () => {
     ['a word that is no choice', { image: { pullPolicy: 'Sometimes' } }, /pullPolicy/],
     ['a password in an address', { nats: { external: { url: 'nats://me:secret@host:4222' } } }, /url/],
     ['a port that only root may open', { worker: { port: 80 } }, /minimum/],
+    ['a room that the traffic log outgrows', { router: { trafficLog: { sizeLimit: '256Mi' } } }, /sizeLimit/],
     ['a key that was taken away', { router: { limits: null } }, /limits/],
   ]
   test.each(refusals)('%s', (_, values, message) => {
