@@ -4,6 +4,7 @@
  * A cascade is told whole, its references and thresholds included: a router has nobody to ask, and must not judge a document.
  */
 import { DeploymentName, RouteName } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import type { CascadePolicy, RouteRecord } from '#contracts/records.ts'
 import type { CascadeSpec, ModelRouteSpec, Risk } from '#contracts/resources/modelRoute.ts'
 import type { RiskPolicy } from '#contracts/riskPolicy.ts'
@@ -18,8 +19,27 @@ export function routeRecordOf(
   sources: CalibrationSources,
 ): RouteRecord | null {
   if (spec === null || conflict !== null) return null
-  return { route: RouteName.parse(name), name: spec.name, created, policy: policyOf(spec, sources) }
+  const policy = policyOf(spec, sources)
+  if (tooLarge({ name, created, spec }, policy) !== null) return null
+  return { route: RouteName.parse(name), name: spec.name, created, policy }
 }
+
+/** A part of a route would be another route: of one that does not fit into one message routers are told nothing. For people; null: it fits. */
+export function tooLarge({ name, created, spec }: Named, policy: RouteRecord['policy']): string | null {
+  const bytes = Buffer.byteLength(JSON.stringify({ route: name, name: spec?.name, created, policy }))
+  const bytesMax = limits.nats.payloadBytesMax
+  if (bytes <= bytesMax) return null
+  return `what routers need to know of it is ${bytes} bytes, and at most ${bytesMax} can be told; ${smallerBy[policy.kind]}`
+}
+
+type Named = Pick<KnownRoute, 'name' | 'created' | 'spec'>
+
+const smallerBy = {
+  direct: 'shorten it',
+  weighted: 'name fewer deployments',
+  cascade: 'keep fewer or shorter references, or fewer steps that have some',
+  risk: 'calibrate with fewer hidden units, shorten the schemas of its sources, or keep fewer references',
+} as const satisfies Record<RouteRecord['policy']['kind'], string>
 
 export function policyOf(spec: ModelRouteSpec, sources: CalibrationSources): RouteRecord['policy'] {
   const { direct, weighted = [], cascade, risk } = spec

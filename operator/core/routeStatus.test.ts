@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { limits } from '#contracts/limits.ts'
 import { calibration, cascadeSpec, references, sourcesOf, textsWith } from './calibrations.fixture.ts'
 import { noSources } from './calibrations.ts'
 import { routeRecordOf } from './routePolicy.ts'
@@ -184,6 +185,21 @@ test('a name that somebody else has is said with whose it is', () => {
   const facts = { ...ready, conflict: taken }
   expect(said(facts)).toMatchObject({ Ready: 'False NameConflict', Degraded: 'True NameConflict' })
   expect(routeStatusOf(facts, null, nowIso).conditions[0]?.message).toContain('belongs to deployment "old"')
+})
+
+test('of a route that is larger than a message routers are told nothing, and people what to change', () => {
+  const withSchema = (description: string) => {
+    const sources = [{ name: 'form', jsonSchema: { schema: { type: 'object', description } } }]
+    return readRoute('helper', meta, { name: 'assistant', risk: { deployment: 'smol', escalateTo: 'large', sources } })
+  }
+  const large = withSchema('x'.repeat(limits.nats.payloadBytesMax))
+  expect(routeRecordOf(large, null, noSources)).toBeNull()
+  const facts = { ...ready, route: large }
+  expect(said(facts)).toMatchObject({ Ready: 'False TooLarge', Degraded: 'True TooLarge' })
+  expect(readyMessage(facts)).toMatch(
+    /^what routers need to know of it is \d+ bytes, and at most 524288 .*shorten the schemas/,
+  )
+  expect(routeRecordOf(withSchema('x'), null, noSources)).not.toBeNull()
 })
 
 test('a spec of another version of the definitions is not guessed at', () => {

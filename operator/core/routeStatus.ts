@@ -23,7 +23,7 @@ import {
 import type { CalibrationSources } from './calibrations.ts'
 import { conditionsOf, type Finding, finding } from './conditions.ts'
 import type { NameConflict } from './observed.ts'
-import { policyOf } from './routePolicy.ts'
+import { policyOf, tooLarge } from './routePolicy.ts'
 
 export interface KnownRoute {
   readonly name: string
@@ -85,6 +85,8 @@ function readyFinding(facts: RouteFacts, judged: JudgedRoute): RouteFinding {
   if (route.spec === null) return finding('Ready', 'unknown', 'SpecNotUnderstood', problemsOf(route))
   if (conflict !== null) return finding('Ready', false, 'NameConflict', takenMessage(conflict))
   const policy = policyOf(route.spec, sources)
+  const large = tooLarge(route, policy)
+  if (large !== null) return finding('Ready', false, 'TooLarge', large)
   const isReady = (deployment: string) => facts.deployments.get(deployment) === 'ready'
   const ready = answering(policy).filter(({ deployment }) => isReady(deployment))
   if (ready.length > 0)
@@ -115,6 +117,8 @@ function degradedFinding(facts: RouteFacts, judged: JudgedRoute): RouteFinding {
   const { route, conflict } = facts
   if (route.spec === null) return finding('Degraded', true, 'SpecNotUnderstood', problemsOf(route))
   if (conflict !== null) return finding('Degraded', true, 'NameConflict', takenMessage(conflict))
+  const large = tooLarge(route, policyOf(route.spec, facts.sources))
+  if (large !== null) return finding('Degraded', true, 'TooLarge', large)
   const routes = those(facts, 'route')
   if (routes.length > 0) return finding('Degraded', true, 'NotADeployment', circleMessage(routes))
   const missing = those(facts, 'missing')
