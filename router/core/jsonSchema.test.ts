@@ -41,6 +41,8 @@ describe('beyond them', () => {
     [{ dependentRequired: { a: ['b'] } }, { a: 1, b: 2 }, { a: 1 }],
     [{ required: ['sum'] }, { sum: 1 }, { total: 1 }],
     [{ $ref: '#/$defs/even', $defs: { even: { multipleOf: 2 } } }, 4, 3],
+    [{ $ref: '#/allOf/0/%24defs/a~1b', allOf: [{ $defs: { 'a/b': { multipleOf: 2 } } }] }, 4, 3],
+    [{ type: ['array', 'null'], items: { $ref: '#' } }, [null, []], [1]],
   ])('%j', (schema, right, wrong) => {
     expect(schemaProblem(schema)).toBeNull()
     expect(fitsSchema(schema, right)).toBe(true)
@@ -56,6 +58,15 @@ describe('beyond them', () => {
     [{ properties: { a: { type: 'strnig' } } }, 'type "strnig" is none of'],
     [{ patternProperties: { '(': {} } }, 'no regular expression'],
     [{ $ref: 'https://example.org/schema' }, 'must stay inside'],
+    [{ $ref: '#/$defs/evne', $defs: { even: {} } }, '$ref leads nowhere: #/$defs/evne'],
+    [{ properties: { a: { $ref: '#even' } }, $defs: { even: { $anchor: 'even' } } }, '$ref leads nowhere'],
+    [{ $ref: '#/%zz' }, '$ref leads nowhere'],
+    [{ $ref: '#/constructor' }, '$ref leads nowhere'],
+    [{ $ref: '#/$defs', $defs: { even: {} } }, 'even is not judged'],
+    [{ required: 'sum' }, 'required is a list of names'],
+    [{ dependentRequired: { a: 'b' } }, 'dependentRequired has a list of names for each field'],
+    [{ enum: 1 }, 'enum is a list'],
+    [{ uniqueItems: 'yes' }, 'uniqueItems is true or false'],
     [{ allOf: {} }, 'allOf is a list'],
     [{ items: 3 }, 'a schema is an object'],
     [{ minimum: 1, exclusiveMinimum: true }, 'exclusiveMinimum is a number'],

@@ -3,6 +3,7 @@
  * `contracts/resources/jsonSchemaForm.ts` lets through is judged here; `format` and what describes are not, as the standard has it.
  * Pure. May take for ever by a pattern in it: it is run on a thread that can be ended.
  */
+import { referredIn } from '#contracts/resources/jsonReference.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -23,7 +24,7 @@ function fits({ root, depth }: Place, schema: unknown, value: unknown): boolean 
   if (!isFields(schema) || depth > depthMax) return false
   const inner = (part: unknown, of: unknown) => fits({ root, depth: depth + 1 }, part, of)
   const reference = schema['$ref']
-  if (typeof reference === 'string' && !inner(referred(root, reference), value)) return false
+  if (typeof reference === 'string' && !inner(referredIn(root, reference), value)) return false
   return (
     isOfType(schema['type'], value) &&
     isListed(schema, value) &&
@@ -36,16 +37,6 @@ function fits({ root, depth }: Place, schema: unknown, value: unknown): boolean 
 }
 
 type Inner = (schema: unknown, value: unknown) => boolean
-
-function referred(root: unknown, reference: string): unknown {
-  if (!reference.startsWith('#')) return false
-  const steps = decodeURIComponent(reference.slice(1)).split('/').slice(1)
-  return steps.reduce<unknown>((at, step) => {
-    const key = step.replaceAll('~1', '/').replaceAll('~0', '~')
-    if (Array.isArray(at)) return at[Number(key)] as unknown
-    return isFields(at) && Object.hasOwn(at, key) ? at[key] : false
-  }, root)
-}
 
 function isOfType(type: unknown, value: unknown): boolean {
   if (type === undefined) return true
