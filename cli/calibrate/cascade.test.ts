@@ -19,6 +19,8 @@ interface Said {
   readonly logprobs?: unknown
 }
 
+const served = 'ab'.repeat(32)
+let digest: string | undefined
 let server: Server
 let folder: string
 let lines: string[]
@@ -36,8 +38,12 @@ beforeAll(async () => {
         response.writeHead(429, { 'retry-after': '0' }).end('{}')
         return
       }
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as Said
       response.setHeader('content-type', 'application/json')
+      if (request.method === 'GET') {
+        response.end(JSON.stringify({ id: request.url, paceline: { model: digest } }))
+        return
+      }
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as Said
       response.end(JSON.stringify(request.url === '/v1/completions' ? judgement(body) : chat(body)))
     })
   })
@@ -47,6 +53,7 @@ afterAll(() => server.close())
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'calibrate-'))
   lines = []
+  digest = served
   authorizations = new Set()
 })
 
@@ -93,7 +100,7 @@ async function calibrate(traffic: readonly object[], more: readonly string[] = [
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i)
 const expected = (count: number) => numbers(count).map((i) => ({ question: `number ${i}?`, expected: 'right' }))
 
-function stepIn(yaml: string, accept: object = {}, streaming: object = {}) {
+function stepIn(yaml: string, accept: object = {}, streaming: object = {}, model = served) {
   const read = readResources([{ path: 'smol.yaml', text: yaml }])
   if (read.kind === 'broken') throw new Error(read.problems.join('\n'))
   const [map] = read.resources.configMaps
@@ -113,7 +120,7 @@ function stepIn(yaml: string, accept: object = {}, streaming: object = {}) {
   if (cascade === undefined) throw new Error('a cascade')
   const sources = {
     configMap: (name: string) => (name === map?.metadata.name ? map.data : null),
-    servedBy: () => null,
+    servedBy: () => ({ model, embeddings: false }),
     labelsOf: () => null,
   }
   return judgeCascade(cascade, sources)[0]
@@ -134,6 +141,23 @@ test('from questions with expected answers to a ConfigMap that the operator take
   expect(kept?.share).toBeGreaterThan(0.45)
   expect(step?.prior?.answerFirst.a).toBeCloseTo(0.45, 6)
   expect(lines.at(-1)).toContain('references: {configMap: smol-calibration}')
+})
+
+test('another model makes it stale, without anybody having said which one it is', async () => {
+  const yaml = await calibrate(expected(80))
+  expect(stepIn(yaml)?.calibration?.madeFrom).toMatchObject({ stepModel: served, judgeModel: served })
+  const stale = stepIn(yaml, {}, {}, 'cd'.repeat(32))
+  expect(stale?.guarantee).toEqual({ kind: 'none', reason: 'stale' })
+  expect(stale?.problem).toContain('smol has another model')
+})
+
+test('a router that does not name its models is asked only by those who know what they do without', async () => {
+  digest = undefined
+  await expect(calibrate(expected(30))).rejects.toThrow(/which file is behind smol; name .* --file, or say --unpinned/)
+  expect(stepIn(await calibrate(expected(30), ['--unpinned']))?.calibration?.madeFrom.stepModel).toBeUndefined()
+  expect(lines[0]).toContain('not bound to a model')
+  digest = 'simulated'
+  expect(stepIn(await calibrate(expected(30)))?.calibration?.madeFrom.stepModel).toBeUndefined()
 })
 
 test('the same traffic and seed give the same file', async () => {

@@ -3,16 +3,16 @@
  *
  *     paceline calibrate cascade --traffic labelled.jsonl --step smol --name smol-calibration --out smol-calibration.yaml
  *         [--url http://127.0.0.1:8080] [--judge smol] [--references references.jsonl] [--error-rate-max 0.1] [--confidence 0.9]
+ *         [--file resources.yaml | --unpinned]
  *
- * Asked are the deployments of a running router (`PACELINE_API_KEY` where it wants one), or, with `--model`, a model file opened here.
+ * Asked are the deployments of a running router (`PACELINE_API_KEY` where it wants one), or, with `--model`, a model file opened here. What is found is bound to the
+ * models' files; `--file` or `--unpinned` is for a router that does not name them.
  * Without `--references` some of the traffic becomes references; what was looked at for that is no label then. What is proved and how: `algorithms/riskBound.ts`.
  */
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { type CascadeCalibration, type CascadeReference, type JudgePrior } from '#contracts/calibration.ts'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
@@ -35,7 +35,7 @@ import {
 } from './labelledTraffic.ts'
 import { LocalModels } from './localModels.ts'
 import { RoutedModels } from './routedModels.ts'
-import type { StepModels } from './stepModels.ts'
+import type { ModelDigests, StepModels } from './stepModels.ts'
 
 const options = {
   traffic: { type: 'string', multiple: true },
@@ -55,6 +55,7 @@ const options = {
   url: { type: 'string' },
   port: { type: 'string' },
   file: { type: 'string' },
+  unpinned: { type: 'boolean', default: false },
   model: { type: 'string' },
   'judge-model': { type: 'string' },
   'context-tokens': { type: 'string', default: '2048' },
@@ -68,8 +69,9 @@ export async function calibrateCascade(args: readonly string[], context: Context
   const lines = (await Promise.all((flags.traffic ?? []).map((path) => readTraffic(resolve(path))))).flat()
   if (lines.length === 0) throw wrong('name labelled traffic with --traffic')
   const given = flags.references === undefined ? null : await readReferencesFile(resolve(flags.references))
-  const models = await modelsOf(flags, settings)
   await using asked = openModels(flags, settings, { context, referenceCount: given?.length ?? settings.referenceCount })
+  const digests = await asked.digests()
+  const models = await modelsOf(flags, settings, digests, context)
   const answers = await answered(asked, lines, settings, context)
   const { references, labelled } =
     given === null
@@ -81,6 +83,8 @@ export async function calibrateCascade(args: readonly string[], context: Context
     )
   const prior = priorOf(await asked.judge(priorPrompts()))
   const scored = await judged(asked, labelled, { references, prior }, context)
+  if (!isDeepStrictEqual(await asked.digests(), digests))
+    throw wrong('another model was rolled out meanwhile; run it again')
   const { step, judge, guarantee, judgedTokens } = settings
   const calibrated = { step, judge, references, prior, answers: scored, guarantee, judgedTokens, models }
   const document = documentOf(calibrated)
@@ -135,30 +139,34 @@ function settingsOf(flags: Flags): Settings {
   }
 }
 
-/** Files of which the calibration speaks, as far as they are known. */
-async function modelsOf(flags: Flags, { step, judge }: Settings) {
-  const { file, model, 'judge-model': judgeModel } = flags
-  if (model !== undefined) {
-    const own = await hashed(resolve(model))
-    return { step: own, judge: judgeModel === undefined ? own : await hashed(resolve(judgeModel)) }
+/**
+ * Files of which the calibration speaks: what answers now, else what the resource files name. Where nobody knows them, a change of model
+ * would go unnoticed, so that has to be asked for.
+ */
+async function modelsOf(flags: Flags, { step, judge }: Settings, now: ModelDigests, { terminal }: Context) {
+  const inFiles = flags.file === undefined ? () => undefined : await digestsIn(flags.file)
+  const digests = { step: now.step ?? inFiles(step) ?? null, judge: now.judge ?? inFiles(judge) ?? null }
+  const unknown = [...new Set([...(digests.step === null ? [step] : []), ...(digests.judge === null ? [judge] : [])])]
+  if (unknown.length > 0 && !flags.unpinned)
+    throw wrong(
+      `the router does not say which file is behind ${unknown.join(' and ')}; name the resource files with --file, or say --unpinned: a change of model is then not noticed`,
+    )
+  const isFile = (digest: string | null): digest is string => digest !== null && digest !== 'simulated'
+  if (!isFile(digests.step) || !isFile(digests.judge))
+    terminal.line('not bound to a model: if another one is served under this name, calibrate anew; nobody notices it')
+  return {
+    ...(isFile(digests.step) ? { step: digests.step } : {}),
+    ...(isFile(digests.judge) ? { judge: digests.judge } : {}),
   }
-  if (file === undefined) return {}
+}
+
+async function digestsIn(file: string): Promise<(name: string) => string | undefined> {
   const { deployments } = await resourcesIn(resolve(file))
-  const sha256Of = (name: string) => {
+  return (name) => {
     const found = deployments.find(({ metadata }) => metadata.name === name)
     if (found === undefined) throw wrong(`${file} has no ModelDeployment ${name}`)
     return found.spec.target?.sha256
   }
-  const [ofStep, ofJudge] = [sha256Of(step), sha256Of(judge)]
-  return { ...(ofStep === undefined ? {} : { step: ofStep }), ...(ofJudge === undefined ? {} : { judge: ofJudge }) }
-}
-
-async function hashed(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(path), hash).catch((cause: unknown) => {
-    throw new Failure('invalid-configuration', `the model ${path} cannot be read: ${String(cause)}`, { cause })
-  })
-  return hash.digest('hex')
 }
 
 function openModels(

@@ -1,4 +1,8 @@
 /** Model files opened in this process as the step and the judge of a cascade: for calibrating without a running instance. */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { TokenLogprob } from '#contracts/messages.ts'
 import { NextTokens } from '../../gpu-worker/calibration/nextTokens.ts'
@@ -6,7 +10,7 @@ import { writeTexts } from '../../gpu-worker/calibration/writeTexts.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
 import type { Context } from '../context.ts'
 import { openRunner } from './calibrationFlags.ts'
-import type { AnswerForm, StepAnswer, StepModels } from './stepModels.ts'
+import type { AnswerForm, ModelDigests, StepAnswer, StepModels } from './stepModels.ts'
 
 export interface LocalOptions {
   readonly stepPath: string
@@ -25,6 +29,7 @@ export class LocalModels implements StepModels {
   readonly judgedAtOnce = 1
   readonly #options: LocalOptions
   readonly #context: Context
+  #digests: Promise<ModelDigests> | null = null
   #judge: { readonly runner: ModelRunner; readonly next: NextTokens } | null = null
 
   constructor(options: LocalOptions, context: Context) {
@@ -56,6 +61,11 @@ export class LocalModels implements StepModels {
     return this.#judge.next.of(prompts)
   }
 
+  digests(): Promise<ModelDigests> {
+    this.#digests ??= digestsOf(this.#options)
+    return this.#digests
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#judge?.runner[Symbol.asyncDispose]()
   }
@@ -65,6 +75,19 @@ export class LocalModels implements StepModels {
     const runner = await openRunner(judgePath, this.#context, { slots: judgeSlots, contextTokensMax, threads })
     return { runner, next: new NextTokens(runner, limits.request.topLogprobsMax) }
   }
+}
+
+async function digestsOf({ stepPath, judgePath }: LocalOptions): Promise<ModelDigests> {
+  const step = await hashed(stepPath)
+  return { step, judge: judgePath === stepPath ? step : await hashed(judgePath) }
+}
+
+async function hashed(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash).catch((cause: unknown) => {
+    throw new Failure('invalid-configuration', `the model ${path} cannot be read: ${String(cause)}`, { cause })
+  })
+  return hash.digest('hex')
 }
 
 function textOf(runner: ModelRunner, tokens: readonly number[]): string {

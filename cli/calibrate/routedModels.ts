@@ -6,8 +6,9 @@ import * as z from 'zod'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { TokenLogprob } from '#contracts/messages.ts'
+import { ModelDigest } from '#contracts/riskCalibration.ts'
 import { type Clock, delay } from '#runtime/clock.ts'
-import type { AnswerForm, StepAnswer, StepModels } from './stepModels.ts'
+import type { AnswerForm, ModelDigests, StepAnswer, StepModels } from './stepModels.ts'
 
 export interface RoutedOptions {
   readonly url: string
@@ -47,6 +48,8 @@ const Completion = z.object({
     }),
   ),
 })
+/** Routers before this field say nothing. */
+const Listed = z.object({ paceline: z.object({ model: ModelDigest.optional() }).optional() })
 
 export class RoutedModels implements StepModels {
   readonly judgedAtOnce = atOnce
@@ -83,10 +86,19 @@ export class RoutedModels implements StepModels {
         seed: 0,
         logprobs: topLogprobsMax,
       }
-      const { choices } = await this.#post('/v1/completions', body, Completion)
+      const { choices } = await this.#ask('/v1/completions', body, Completion)
       for (const { index, logprobs } of choices) said[from + index] = firstToken(logprobs)
     }
     return said
+  }
+
+  async digests(): Promise<ModelDigests> {
+    const { step, judge } = this.#options
+    const of = async (name: string) => {
+      const { paceline } = await this.#ask(`/v1/models/${encodeURIComponent(name)}`, null, Listed)
+      return paceline?.model ?? null
+    }
+    return { step: await of(step), judge: await of(judge) }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -104,7 +116,7 @@ export class RoutedModels implements StepModels {
       ...(temperature === null ? {} : { temperature }),
       ...(judgedTokens === null ? {} : { logprobs: true }),
     }
-    const { choices } = await this.#post('/v1/chat/completions', body, Chat)
+    const { choices } = await this.#ask('/v1/chat/completions', body, Chat)
     const [choice] = choices
     const text = choice?.message.content ?? ''
     if (judgedTokens === null) return { text, beginning: null }
@@ -113,16 +125,17 @@ export class RoutedModels implements StepModels {
     return { text, beginning: beginning.join('') }
   }
 
-  async #post<T>(path: string, body: object, schema: z.ZodType<T>): Promise<T> {
+  /** Without a body it is only looked up. */
+  async #ask<T>(path: string, body: object | null, schema: z.ZodType<T>): Promise<T> {
     const { url, key, clock, signal } = this.#options
     for (let attempt = 1; ; attempt += 1) {
       const response = await fetch(`${url}${path}`, {
-        method: 'POST',
+        method: body === null ? 'GET' : 'POST',
         headers: {
           'content-type': 'application/json',
           ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
         },
-        body: JSON.stringify(body),
+        ...(body === null ? {} : { body: JSON.stringify(body) }),
         signal,
       }).catch((cause: unknown) => {
         signal.throwIfAborted()

@@ -1,5 +1,6 @@
 /** Who answers and who judges while a cascade is calibrated: a running router's deployments, or model files opened here. */
 import type { TokenLogprob } from '#contracts/messages.ts'
+import type { ModelDigest } from '#contracts/riskCalibration.ts'
 
 export interface StepAnswer {
   readonly text: string
@@ -7,11 +8,19 @@ export interface StepAnswer {
   readonly beginning: string | null
 }
 
+/** `simulated`: no file answers; null: nobody says which does. */
+export interface ModelDigests {
+  readonly step: ModelDigest | null
+  readonly judge: ModelDigest | null
+}
+
 export interface StepModels extends AsyncDisposable {
   /** In the order of the questions. */
   answer(questions: readonly string[], onDone: (count: number) => void): Promise<StepAnswer[]>
   /** The judge's first token for each prompt; undefined: it gave none. */
   judge(prompts: readonly string[]): Promise<(TokenLogprob | undefined)[]>
+  /** Files that answer and judge now, by their content. */
+  digests(): Promise<ModelDigests>
   /** How many answers are worth judging at the same time. */
   readonly judgedAtOnce: number
 }

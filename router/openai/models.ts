@@ -16,6 +16,8 @@ export function modelBody(view: ModelView, name: string) {
       revision: record.revision,
       ready: view.ready,
       simulated: record.simulated,
+      // What a calibration is bound to.
+      ...(record.model === undefined ? {} : { model: record.model }),
       reproducible: record.reproducible,
       context_tokens_max: record.contextTokensMax,
       capabilities: record.capabilities,
