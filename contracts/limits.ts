@@ -77,7 +77,7 @@ export const limits = {
     sharedTenantsMax: 64,
     /** A tenant goes on although another one with less waits at another router, until it is so many tokens (per weight) ahead … */
     leadTokensMax: 512,
-    /** … and it lets that one go first for so long: where nobody is served meanwhile, that router cannot send. */
+    /** … and it lets that one go first for so long: where no request is sent meanwhile, that router cannot send. */
     yieldMsMax: 300,
     /** Then its news counts for nothing for this long. */
     yieldPauseMs: 5_000,

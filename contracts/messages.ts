@@ -271,6 +271,8 @@ export const TenantsNews = z.object({
             priority: z.int().nullable(),
             /** Tokens that this router had served to it since it began to count: a message that is lost is made good by the next. */
             served: z.number(),
+            /** Requests of it that this router had taken from its line. 0: a router that does not say, and is not waited for long. */
+            taken: z.number().default(0),
           }),
         )
         .max(limits.queue.sharedTenantsMax),

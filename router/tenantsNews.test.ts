@@ -48,10 +48,25 @@ describe('routers tell each other', () => {
     await clock.advance(3 * tenantsNewsMs)
     one.queue.charge(alpha, leadTokensMax + 10)
     expect([one.queue.yields, two.queue.yields]).toEqual([true, false])
+    two.queue.offer(waiting(beta))
+    two.queue.take()
     two.queue.charge(beta, 2 * leadTokensMax + 30)
     await clock.advance(2 * tenantsNewsMs)
     expect([one.queue.yields, two.queue.yields]).toEqual([false, true])
     expect(one.served).toContain(true)
+  })
+
+  test('tokens of what was sent before do not say that anybody is sent', async () => {
+    const { clock, one, two } = stand()
+    one.queue.offer(waiting(alpha))
+    two.queue.offer(waiting(beta))
+    await clock.advance(3 * tenantsNewsMs)
+    one.queue.charge(alpha, leadTokensMax + 10)
+    for (let i = 0; i < 10; i++) {
+      two.queue.charge(beta, 1)
+      await clock.advance(tenantsNewsMs)
+    }
+    expect(one.served).not.toContain(true)
   })
 
   test('a message that is lost is made good by the next', async () => {

@@ -30,15 +30,20 @@ export interface TenantsNewsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly queues: () => Iterable<readonly [DeploymentName, SharedQueue]>
-  /** Somebody was served elsewhere, or waits there no more: whoever let them first may go on. */
+  /** Somebody was sent elsewhere (`wasServed`), or waits there no more: whoever let them first may go on. */
   readonly changed: (deployment: DeploymentName, wasServed: boolean) => void
+}
+
+interface Told {
+  readonly served: number
+  readonly taken: number
 }
 
 interface Heard {
   at: number
   waits: boolean
   /** By deployment and tenant: what it had been served, by the last news. */
-  served: ReadonlyMap<string, number>
+  told: ReadonlyMap<string, Told>
   news: TenantsNews['deployments']
 }
 
@@ -85,7 +90,7 @@ export class TenantsExchange {
     const news = this.#decoded(payload)
     if (news === null || news.router === this.#o.router) return
     const known = this.#heard.get(news.router)
-    const heard = known ?? { at: 0, waits: false, served: new Map<string, number>(), news: [] }
+    const heard = known ?? { at: 0, waits: false, told: new Map<string, Told>(), news: [] }
     heard.at = this.#o.clock.now()
     heard.waits = news.deployments.some(({ tenants }) => tenants.some(({ priority }) => priority !== null))
     heard.news = news.deployments
@@ -96,20 +101,21 @@ export class TenantsExchange {
   #apply(heard: Heard): void {
     const queues = new Map(this.#o.queues())
     const served = new Set<DeploymentName>()
-    const told = new Map<string, number>()
+    const told = new Map<string, Told>()
     for (const { deployment, tenants } of heard.news) {
       const queue = queues.get(deployment)
-      for (const { tenant, served: tokens } of tenants) {
+      for (const { tenant, served: tokens, taken } of tenants) {
         const key = `${deployment} ${tenant}`
-        const before = heard.served.get(key)
-        told.set(key, tokens)
+        const before = heard.told.get(key)
+        told.set(key, { served: tokens, taken })
         // The first word of a tenant, or the first after a pause, says nothing of when it was served.
-        if (before === undefined || tokens <= before) continue
-        queue?.chargeElsewhere(tenant, tokens - before)
-        served.add(deployment)
+        if (before === undefined) continue
+        if (tokens > before.served) queue?.chargeElsewhere(tenant, tokens - before.served)
+        // Old streams go on for minutes in a router that cannot send: only a new request says that it can.
+        if (taken > before.taken) served.add(deployment)
       }
     }
-    heard.served = told
+    heard.told = told
     for (const [deployment, queue] of queues) this.#waitElsewhere(deployment, queue, served.has(deployment))
   }
 

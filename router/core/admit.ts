@@ -37,6 +37,8 @@ interface Line<T> {
   virtual: number
   /** Tokens, by this router alone. */
   served: number
+  /** Requests that left the line to be sent. */
+  taken: number
   /** Highest priority of those that wait at other routers; null: none does. */
   elsewhere: number | null
   weight: number
@@ -59,6 +61,7 @@ export interface TenantStanding {
   /** Null: it does not wait here. */
   readonly priority: number | null
   readonly served: number
+  readonly taken: number
 }
 
 /** One who waits, and what its tenant will have been served before it. */
@@ -156,8 +159,8 @@ export class FairQueue<T extends Waiting> {
   /** Those that wait here, then those that were served here, the last seen first. */
   standings(tenantsMax: number): TenantStanding[] {
     const idle = [...this.#lines.values()].reverse().filter((line) => line.served > 0 && line.items.length === 0)
-    return [...this.#active, ...idle].slice(0, tenantsMax).map(({ tenant, weight, items, served }) => {
-      return { tenant, weight, priority: items[0]?.priority ?? null, served }
+    return [...this.#active, ...idle].slice(0, tenantsMax).map(({ tenant, weight, items, served, taken }) => {
+      return { tenant, weight, priority: items[0]?.priority ?? null, served, taken }
     })
   }
 
@@ -166,15 +169,17 @@ export class FairQueue<T extends Waiting> {
     const item = line?.items.shift()
     if (line === undefined || item === undefined) return undefined
     this.#virtualOfLastTaken = line.virtual
+    line.taken += 1
     this.#left(line, item)
     return item
   }
 
   /** Out of turn; false where it is not in the line. */
   takeItem(item: T): boolean {
-    const virtual = this.#lines.get(item.tenant)?.virtual
-    if (virtual === undefined || !this.remove(item)) return false
-    this.#virtualOfLastTaken = virtual
+    const line = this.#lines.get(item.tenant)
+    if (line === undefined || !this.remove(item)) return false
+    this.#virtualOfLastTaken = line.virtual
+    line.taken += 1
     return true
   }
 
@@ -322,7 +327,7 @@ export class FairQueue<T extends Waiting> {
       found.weight = weight
       return found
     }
-    const line = found ?? { tenant, virtual: 0, served: 0, elsewhere: null, weight, bytes: 0, items: [] }
+    const line = found ?? { tenant, virtual: 0, served: 0, taken: 0, elsewhere: null, weight, bytes: 0, items: [] }
     line.weight = weight
     this.#lines.delete(tenant)
     this.#lines.set(tenant, line)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { limits } from '#contracts/limits.ts'
-import { decideYield, notYielding, onServedElsewhere } from './yielding.ts'
+import { decideYield, notYielding, onNothingToSend, onServedElsewhere } from './yielding.ts'
 
 const { yieldMsMax, yieldPauseMs } = limits.queue
 
@@ -24,4 +24,9 @@ test('where nobody is served meanwhile it goes on, and for a while waits for nob
   expect(over.waits).toBe(false)
   expect(decideYield(over.state, true, yieldMsMax + yieldPauseMs - 1).waits).toBe(false)
   expect(decideYield(over.state, true, yieldMsMax + yieldPauseMs).waits).toBe(true)
+})
+
+test('time without room for anybody does not count as letting go first', () => {
+  const { state } = decideYield(notYielding, true, 0)
+  expect(decideYield(onNothingToSend(state), true, yieldMsMax).waits).toBe(true)
 })

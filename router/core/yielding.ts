@@ -1,5 +1,5 @@
 /**
- * For how long a router lets others' tenants go first: as long as somebody is served elsewhere meanwhile, and no longer than `yieldMsMax`
+ * For how long a router lets others' tenants go first: as long as a request is sent elsewhere meanwhile, and no longer than `yieldMsMax`
  * without that; then it goes on by itself for `yieldPauseMs`. So shares hold where all routers can send, and where one cannot nobody waits
  * for it for nothing. Pure.
  */
@@ -15,9 +15,12 @@ const { yieldMsMax, yieldPauseMs } = limits.queue
 
 export const notYielding: Yielding = { since: null, pausedUntil: Number.NEGATIVE_INFINITY }
 
-/** Somebody was served elsewhere: it was not for nothing. */
+/** A request was sent elsewhere: it was not for nothing. What was sent before and is still being answered says nothing of that. */
 export const onServedElsewhere = (state: Yielding): Yielding =>
   state.since === null ? state : { ...state, since: null }
+
+/** Nobody waits here, or there is no room for anybody: nobody is let go first by that. */
+export const onNothingToSend = onServedElsewhere
 
 /** Before each request that could be sent. `yields`: whoever is next is ahead of somebody who waits elsewhere. */
 export function decideYield(state: Yielding, yields: boolean, now: number): { waits: boolean; state: Yielding } {
