@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { DeploymentName, RouterId, TenantId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
+import { TenantsNews } from '#contracts/messages.ts'
 import { silentLog } from '#runtime/log.ts'
 import { createFakeNetwork } from '#test/simulate/fakeBus.ts'
 import { createFakeClock } from '#test/simulate/fakeClock.ts'
@@ -69,6 +70,27 @@ describe('routers tell each other', () => {
     expect(one.served).not.toContain(true)
   })
 
+  test('tokens of an estimate that was too high are charged once', async () => {
+    const { clock, one, two } = stand()
+    one.queue.offer(waiting(alpha))
+    two.queue.offer(waiting(beta))
+    const charge = vi.spyOn(one.queue, 'chargeElsewhere')
+    const charged = () => charge.mock.calls.reduce((sum, [, tokens]) => sum + tokens, 0)
+    two.queue.charge(beta, 1)
+    await clock.advance(3 * tenantsNewsMs)
+    for (const tokens of [1_000, -400, 500]) {
+      two.queue.charge(beta, tokens)
+      await clock.advance(2 * tenantsNewsMs)
+    }
+    expect(charged()).toBe(1_100)
+    // It was started again: what it counts from now on is new.
+    two.queue.charge(beta, -1_100)
+    await clock.advance(2 * tenantsNewsMs)
+    two.queue.charge(beta, 10)
+    await clock.advance(2 * tenantsNewsMs)
+    expect(charged()).toBe(1_110)
+  })
+
   test('a message that is lost is made good by the next', async () => {
     const { clock, network, one, two } = stand()
     one.queue.offer(waiting(alpha))
@@ -111,4 +133,10 @@ describe('routers tell each other', () => {
     await clock.advance(tenantsNewsAgeMsMax + 2 * tenantsNewsMs)
     expect(one.queue.yields).toBe(false)
   })
+})
+
+test('news of a router that does not tell what it took is understood', () => {
+  const tenants = [{ tenant: 'alpha', weight: 1, priority: null, served: 3 }]
+  const news = TenantsNews.parse({ router: 'router-1', deployments: [{ deployment: 'smol', tenants }] })
+  expect(news.deployments[0]?.tenants).toMatchObject([{ served: 3, taken: 0 }])
 })

@@ -35,6 +35,7 @@ export interface TenantsNewsOptions {
 }
 
 interface Told {
+  /** What it has been charged for here, at the least. */
   readonly served: number
   readonly taken: number
 }
@@ -42,7 +43,7 @@ interface Told {
 interface Heard {
   at: number
   waits: boolean
-  /** By deployment and tenant: what it had been served, by the last news. */
+  /** By deployment and tenant, by the last news. */
   told: ReadonlyMap<string, Told>
   news: TenantsNews['deployments']
 }
@@ -107,7 +108,7 @@ export class TenantsExchange {
       for (const { tenant, served: tokens, taken } of tenants) {
         const key = `${deployment} ${tenant}`
         const before = heard.told.get(key)
-        told.set(key, { served: tokens, taken })
+        told.set(key, { served: chargedUpTo(before?.served, tokens), taken })
         // The first word of a tenant, or the first after a pause, says nothing of when it was served.
         if (before === undefined) continue
         if (tokens > before.served) queue?.chargeElsewhere(tenant, tokens - before.served)
@@ -148,4 +149,9 @@ export class TenantsExchange {
       return null
     }
   }
+}
+
+/** An estimate that was too high is taken back there, and its tokens are not charged here a second time. Less than half is a count begun anew. */
+function chargedUpTo(before: number | undefined, tokens: number): number {
+  return before !== undefined && tokens < before && tokens > before / 2 ? before : tokens
 }
