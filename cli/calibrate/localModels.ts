@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { TokenLogprob } from '#contracts/messages.ts'
+import { samplingDefaults } from '#contracts/sampling.ts'
 import { NextTokens } from '../../gpu-worker/calibration/nextTokens.ts'
 import { writeTexts } from '../../gpu-worker/calibration/writeTexts.ts'
 import type { ModelRunner } from '../../gpu-worker/modelRunner.ts'
@@ -43,7 +44,9 @@ export class LocalModels implements StepModels {
     const { temperature, tokensMax, seed, judgedTokens } = form
     const answers: StepAnswer[] = questions.map(() => ({ text: '', beginning: judgedTokens === null ? null : '' }))
     let done = 0
-    const options = { tokensMax, temperature: temperature ?? 0, seed, onTooLong: () => undefined }
+    // As a router serves them: what a request gets that says nothing of it, and the text with its spaces.
+    const served = temperature ?? samplingDefaults.temperature
+    const options = { tokensMax, temperature: served, seed, onTooLong: () => undefined }
     for await (const { number, answer } of writeTexts(runner, questions, options)) {
       this.#context.interrupts.first.throwIfAborted()
       const said = answer.filter((token) => !runner.isEndOfGeneration(token))
@@ -91,5 +94,5 @@ async function hashed(path: string): Promise<string> {
 }
 
 function textOf(runner: ModelRunner, tokens: readonly number[]): string {
-  return new TextDecoder().decode(Buffer.concat(tokens.map((token) => runner.pieceOf(token)))).trim()
+  return new TextDecoder().decode(Buffer.concat(tokens.map((token) => runner.pieceOf(token))))
 }
