@@ -160,6 +160,13 @@ test('a router that does not name its models is asked only by those who know wha
   expect(stepIn(await calibrate(expected(30)))?.calibration?.madeFrom.stepModel).toBeUndefined()
 })
 
+test('a line that is there twice is one label', async () => {
+  const once = await calibrate(expected(80))
+  lines = []
+  expect(await calibrate([...expected(80), ...expected(30)])).toBe(once)
+  expect(lines[0]).toBe('30 of 110 lines say what another one says: they count once')
+})
+
 test('the same traffic and seed give the same file', async () => {
   expect(await calibrate(expected(80))).toBe(await calibrate(expected(80)))
 })

@@ -66,8 +66,13 @@ type Flags = ReturnType<typeof parseFlags<typeof options>>
 export async function calibrateCascade(args: readonly string[], context: Context): Promise<number> {
   const flags = parseFlags('calibrate cascade', args, options)
   const settings = settingsOf(flags)
-  const lines = (await Promise.all((flags.traffic ?? []).map((path) => readTraffic(resolve(path))))).flat()
-  if (lines.length === 0) throw wrong('name labelled traffic with --traffic')
+  const read = (await Promise.all((flags.traffic ?? []).map((path) => readTraffic(resolve(path))))).flat()
+  if (read.length === 0) throw wrong('name labelled traffic with --traffic')
+  const lines = distinct(read)
+  if (lines.length < read.length)
+    context.terminal.line(
+      `${read.length - lines.length} of ${read.length} lines say what another one says: they count once`,
+    )
   const given = flags.references === undefined ? null : await readReferencesFile(resolve(flags.references))
   await using asked = openModels(flags, settings, { context, referenceCount: given?.length ?? settings.referenceCount })
   const digests = await asked.digests()
@@ -137,6 +142,11 @@ function settingsOf(flags: Flags): Settings {
     contextTokensMax: number('context-tokens', { least: 64, most: 1_048_576 }),
     threads: optional('threads', { least: 1, most: 512 }) ?? availableParallelism(),
   }
+}
+
+/** The same label twice proves nothing more. */
+function distinct(lines: readonly LabelledLine[]): LabelledLine[] {
+  return [...new Map(lines.map((line) => [JSON.stringify(line), line])).values()]
 }
 
 /**
