@@ -85,6 +85,8 @@ describe.each(resourceKinds)('the definition of $kind', (resource) => {
   })
 })
 
+const labelled = (...names: string[]) => names.map((name) => ({ name, pattern: name }))
+
 describe('two judges, one verdict', () => {
   const cases = [
     { kind: 'ModelDeployment', schema: ModelDeploymentSpec, mend: mendedPair },
@@ -181,6 +183,9 @@ describe('two judges, one verdict', () => {
       'one source of the kind selfConsistency',
     ],
     [{ risk: { deployment: 'a', escalateTo: 'b', labels: [{ name: 'spam', pattern: 'spam' }] } }, 'one label tells'],
+    [{ risk: { deployment: 'a', escalateTo: 'b', labels: labelled('spam', 'wrong') } }, 'a label must not be called'],
+    [{ risk: { deployment: 'a', escalateTo: 'b', labels: labelled('spam', 'spam') } }, 'each label once'],
+    [{ risk: { deployment: 'a', escalateTo: 'b', labels: labelled('spam', 'ham') } }, undefined],
     [
       { risk: { deployment: 'a', escalateTo: 'b', sources: [{ name: 'sum', validator: { check: 'json' } }] } },
       undefined,

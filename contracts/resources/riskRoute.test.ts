@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { limits } from '../limits.ts'
 import { Risk, riskDeployments } from './riskRoute.ts'
 
 const pairs = { deployment: 'small', escalateTo: 'large' }
@@ -28,6 +29,25 @@ test('labels may be voted for by name', () => {
   const sources = [{ name: 'money', expression: { pattern: 'money', of: 'question', yes: 'spam', no: 'abstain' } }]
   expect(problemsOf({ labels, sources })).toEqual([])
   expect(problemsOf({ sources })).toHaveLength(1)
+})
+
+test('labels have names of their own, each once', () => {
+  const labelled = (...names: string[]) => problemsOf({ labels: names.map((name) => ({ name, pattern: 'x' })) })
+  for (const name of ['right', 'wrong', 'abstain'])
+    expect(labelled(name, 'spam').join()).toContain('labels: a label must not be called right, wrong, abstain')
+  expect(labelled('spam', 'ham', 'spam').join()).toContain('labels: each label once')
+})
+
+test('the JSON Schemas of a route are small together', () => {
+  const sources = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      name: `s${i}`,
+      jsonSchema: { schema: { description: 'x'.repeat(limits.request.schemaBytesMax / 2) } },
+    }))
+  expect(problemsOf({ sources: sources(1) })).toEqual([])
+  expect(problemsOf({ sources: sources(2) }).join()).toContain(
+    'sources: more than 65536 bytes of JSON Schemas together',
+  )
 })
 
 test('every deployment that is asked is named: for embeddings and by judges too', () => {

@@ -226,7 +226,7 @@ const RiskFields = z
       .describe('Score and record only, and answer with escalateTo as if the other one were not there.'),
   })
   .superRefine(({ labels, sources }, context) => {
-    const known = new Set(['right', 'wrong', 'abstain', ...labels.map(({ name }) => name)])
+    const known = new Set<string>([...plainVotes, ...labels.map(({ name }) => name)])
     for (const [i, source] of sources.entries())
       for (const vote of votesIn(source))
         if (!known.has(vote))
@@ -237,7 +237,18 @@ const RiskFields = z
           })
   })
 
-export const Risk = ruled(RiskFields, [
+/** Votes that every route knows: a label of the same name could not be told from them. */
+const plainVotes = ['right', 'wrong', 'abstain'] as const
+/** All that a route's record holds of schemas; the API server cannot look into them, so the operator says it. */
+const schemasBytes = ({ sources }: z.output<typeof RiskFields>) =>
+  sources.reduce((sum, { jsonSchema }) => sum + Buffer.byteLength(JSON.stringify(jsonSchema?.schema ?? '')), 0)
+
+const RiskWithSmallSchemas = RiskFields.refine((risk) => schemasBytes(risk) <= limits.request.schemaBytesMax, {
+  path: ['sources'],
+  message: `more than ${limits.request.schemaBytesMax} bytes of JSON Schemas together; make them smaller`,
+})
+
+export const Risk = ruled(RiskWithSmallSchemas, [
   {
     cel: 'self.answerBelow <= self.escalateFrom',
     message: 'answerBelow must not be over escalateFrom; lower it or raise escalateFrom',
@@ -255,6 +266,18 @@ export const Risk = ruled(RiskFields, [
     message: 'one label tells nothing apart; add another one or remove it',
     path: ['labels'],
     holds: ({ labels }) => labels.length !== 1,
+  },
+  {
+    cel: `self.labels.all(label, ${plainVotes.map((vote) => `label.name != '${vote}'`).join(' && ')})`,
+    message: `a label must not be called ${plainVotes.join(', ')}: sources vote by these for other things; rename it`,
+    path: ['labels'],
+    holds: ({ labels }) => !labels.some(({ name }) => plainVotes.some((vote) => vote === name)),
+  },
+  {
+    cel: 'self.labels.all(label, self.labels.exists_one(other, other.name == label.name))',
+    message: 'each label once: rename or remove the double',
+    path: ['labels'],
+    holds: ({ labels }) => new Set(labels.map(({ name }) => name)).size === labels.length,
   },
   ...(['selfConsistency', 'metaRanking'] as const).map((kind) => ({
     cel: `self.sources.filter(source, has(source.${kind})).size() <= 1`,
