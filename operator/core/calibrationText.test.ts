@@ -37,6 +37,14 @@ describe('references', () => {
     expect(problems.at(-1)).toBe('and 15 more')
   })
 
+  test('quote only so much of a field that has no end', () => {
+    const [problem, ...others] = problemsOf(readReferences(`{"${'x'.repeat(50_000)}": 1}`)).toReversed()
+    expect(problem).toHaveLength(500)
+    expect(problem).toMatch(/^line 1: x+…$/)
+    expect(others).toHaveLength(3)
+    expect(problemsOf(readCascadeCalibration('{"\\ud800": 1}')).join()).not.toMatch(/\p{Surrogate}/u)
+  })
+
   test('are at least one, and few enough for a record', () => {
     expect(problemsOf(readReferences('\n'))).toEqual([
       'no reference; one JSON object per line: question, answer, correct',

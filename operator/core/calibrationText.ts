@@ -5,6 +5,7 @@
 import type * as z from 'zod'
 import { CascadeCalibration, CascadeReference } from '#contracts/calibration.ts'
 import { limits } from '#contracts/limits.ts'
+import { shortened } from './shortened.ts'
 
 export type ReadText<T> =
   | { readonly kind: 'read'; readonly value: T }
@@ -14,6 +15,7 @@ export type ReadText<T> =
 const { calibration: bounds } = limits
 /** More would not be read, and a condition's message has an end. */
 const problemsMax = 5
+const problemCharactersMax = 500
 
 /** One JSON object per line; empty lines are passed over. At least one reference. */
 export function readReferences(text: string): ReadText<readonly CascadeReference[]> {
@@ -65,7 +67,9 @@ function parsed(text: string): { readonly json: unknown } | undefined {
   }
 }
 
-function broken(problems: readonly string[]): { kind: 'problems'; problems: readonly string[] } {
+/** Problems quote what people wrote, which has no end. */
+function broken(found: readonly string[]): { kind: 'problems'; problems: readonly string[] } {
+  const problems = found.map((problem) => shortened(problem, problemCharactersMax))
   if (problems.length <= problemsMax) return { kind: 'problems', problems }
   const more = `and ${problems.length - problemsMax} more`
   return { kind: 'problems', problems: [...problems.slice(0, problemsMax), more] }

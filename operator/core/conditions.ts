@@ -4,6 +4,10 @@
  * `lastTransitionTime` moves only when a condition's status changes, so that it says since when; reasons are constants.
  */
 import type { Condition, ConditionType } from '#contracts/resources/modelDeployment.ts'
+import { shortened } from './shortened.ts'
+
+/** As the resources' definitions have it. */
+const messageCharactersMax = 32_768
 
 /** `Type`: those of a deployment, or of another resource. */
 export interface Finding<Type extends string = ConditionType> {
@@ -22,7 +26,8 @@ export function finding<Type extends string>(
   reason: string,
   message: string,
 ): Finding<Type> {
-  return { type, status: status === 'unknown' ? 'Unknown' : status ? 'True' : 'False', reason, message }
+  const said = status === 'unknown' ? 'Unknown' : status ? 'True' : 'False'
+  return { type, status: said, reason, message: shortened(message, messageCharactersMax) }
 }
 
 /** `nowIso` is the wall clock, which only people read. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { limits } from '#contracts/limits.ts'
+import { ModelRouteStatus } from '#contracts/resources/modelRoute.ts'
 import { calibration, cascadeSpec, references, sourcesOf, textsWith } from './calibrations.fixture.ts'
 import { noSources } from './calibrations.ts'
 import { routeRecordOf } from './routePolicy.ts'
@@ -188,23 +188,25 @@ test('a name that somebody else has is said with whose it is', () => {
 })
 
 test('of a route that is larger than a message routers are told nothing, and people what to change', () => {
-  const withSchema = (description: string) => {
-    const sources = [{ name: 'form', jsonSchema: { schema: { type: 'object', description } } }]
-    return readRoute('helper', meta, { name: 'assistant', risk: { deployment: 'smol', escalateTo: 'large', sources } })
-  }
-  const large = withSchema('x'.repeat(limits.nats.payloadBytesMax))
+  const [most] = weighted
+  if (most === undefined) throw new Error('a target')
+  const withTargets = (count: number) => ({
+    ...route,
+    spec: { name: 'assistant', weighted: Array.from({ length: count }, () => most) },
+  })
+  expect(routeRecordOf(withTargets(1), null, noSources)).not.toBeNull()
+  const large = withTargets(20_000)
   expect(routeRecordOf(large, null, noSources)).toBeNull()
   const facts = { ...ready, route: large }
   expect(said(facts)).toMatchObject({ Ready: 'False TooLarge', Degraded: 'True TooLarge' })
-  expect(readyMessage(facts)).toMatch(
-    /^what routers need to know of it is \d+ bytes, and at most 524288 .*shorten the schemas/,
-  )
-  expect(routeRecordOf(withSchema('x'), null, noSources)).not.toBeNull()
+  expect(readyMessage(facts)).toMatch(/^what routers need to know of it is \d+ bytes, and at most 524288 .*name fewer/)
 })
 
 test('a spec of another version of the definitions is not guessed at', () => {
   const strange = readRoute('helper', meta, { name: 'assistant', mirrored: {} })
   expect(strange).toMatchObject({ spec: null, deployments: [] })
+  const endless = readRoute('helper', meta, { name: 'assistant', ['x'.repeat(40_000)]: {} })
+  expect(() => ModelRouteStatus.parse(routeStatusOf({ ...ready, route: endless }, null, nowIso))).not.toThrow()
   expect(said({ route: strange, deployments: new Map(), conflict: null, sources: noSources })).toEqual({
     Ready: 'Unknown SpecNotUnderstood',
     DeploymentsReady: 'Unknown SpecNotUnderstood',
