@@ -97,5 +97,7 @@ export const routeLimits = {
     exampleBytesMax: 64 * kib,
     /** Examples that wait for the disk; those beyond it are dropped. */
     waitingMax: 256,
+    /** A router that leaves waits so long for the disk. */
+    flushMs: 2_000,
   },
 } as const

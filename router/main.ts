@@ -5,6 +5,7 @@
  * while to forget this router; then what runs is finished, at most for the grace period, and in the first half of it also what still
  * comes on connections from before. The rest is ended with a clear error, the sockets are closed and the bus is left.
  */
+import { limits } from '#contracts/limits.ts'
 import type { RouterConfig, RouterLimits } from '#contracts/routerConfig.ts'
 import { connectBus } from '#runtime/nats.ts'
 import { delay, systemClock } from '#runtime/clock.ts'
@@ -15,7 +16,6 @@ import { type HttpServer, serveHttp } from './http.ts'
 import { createRouterMetrics, type RouterMetrics } from './metrics.ts'
 import { createRouter, type Router } from './router.ts'
 import { startTracing } from './startTracing.ts'
-import type { RiskParts } from './stagedRoutes.ts'
 import { type Kept, TrafficLog } from './trafficLog.ts'
 
 const drainPollMs = 20
@@ -35,7 +35,15 @@ async function start(
   })
   const metrics = createRouterMetrics()
   const traffic = trafficLogOf(config, log, metrics)
-  const router = createRouter({ bus, clock, log, metrics, config, random: Math.random, ...traffic })
+  const router = createRouter({
+    bus,
+    clock,
+    log,
+    metrics,
+    config,
+    random: Math.random,
+    ...(traffic === null ? {} : { traffic }),
+  })
   await router.start()
   const secondsNow = () => Math.floor(Date.now() / 1_000)
   const tracing = startTracing({
@@ -52,6 +60,7 @@ async function start(
   log.info({ router: router.id, url: http.url, port: http.port, pid: process.pid, config }, 'listening')
   onShutdown(log, async () => {
     await drain(router, http, config.limits)
+    if (traffic !== null) await Promise.race([traffic.flush(), delay(clock, limits.traffic.flushMs)])
     await bus.close()
     await tracing.close()
   })
@@ -60,17 +69,16 @@ async function start(
 /** Old examples go although nothing new comes. */
 const sweepTrafficMs = 3_600_000
 
-function trafficLogOf({ trafficFolder: folder }: RouterConfig, log: Log, metrics: RouterMetrics): RiskParts {
-  if (folder === undefined) return {}
+function trafficLogOf({ trafficFolder: folder }: RouterConfig, log: Log, metrics: RouterMetrics): TrafficLog | null {
+  if (folder === undefined) return null
   const count = (route: string, kept: Kept) => metrics.trafficExamples.inc({ route, kept })
   const traffic = new TrafficLog({ folder, epochMs: () => Date.now(), log, count })
   void traffic.sweep()
   systemClock.every(sweepTrafficMs, () => void traffic.sweep())
-  return { traffic }
+  return traffic
 }
 
-async function drain(router: Router, http: HttpServer, limits: RouterLimits): Promise<void> {
-  const { drainDelayMs, drainGraceMs } = limits
+async function drain(router: Router, http: HttpServer, { drainDelayMs, drainGraceMs }: RouterLimits): Promise<void> {
   // Without a delay nobody stands before it who could send elsewhere: what is new is refused at once.
   router.drain(drainDelayMs === 0 ? 0 : drainDelayMs + drainGraceMs / 2)
   await delay(systemClock, drainDelayMs)

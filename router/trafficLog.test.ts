@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -126,4 +127,32 @@ test('what the disk cannot take in time is dropped and counted, and a folder tha
   })
   broken.keep(example('lost'))
   await broken.flush()
+})
+
+test('a line that comes while the last write ends is written', async () => {
+  for (let turns = 0; turns < 8; turns += 1) {
+    const blocked = join(folder, `blocked-${turns}`)
+    await writeFile(blocked, '')
+    const came = Promise.withResolvers<void>()
+    const keepLater = async () => {
+      for (let i = 0; i < turns; i += 1) await Promise.resolve()
+      log.keep(example('second'))
+      came.resolve()
+    }
+    // The first write fails, and where that is told the writer is about to end.
+    const warn = () => {
+      rmSync(blocked)
+      void keepLater()
+    }
+    const log = new TrafficLog({
+      folder: join(blocked, 'inside'),
+      epochMs: () => Date.now(),
+      log: { ...silentLog, warn },
+      count: () => undefined,
+    })
+    log.keep(example('first'))
+    await came.promise
+    await log.flush()
+    expect(await requestsIn(`blocked-${turns}/inside/assistant.jsonl`)).toEqual(['second'])
+  }
 })

@@ -77,14 +77,19 @@ export class TrafficLog {
     this.#options.count(route, hasRoom ? kept : 'dropped')
     if (!hasRoom) return
     this.#waiting.push({ route, line })
-    this.#writing ??= this.#drain().finally(() => (this.#writing = null))
+    this.#writing ??= this.#drain()
   }
 
   async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = Map.groupBy(this.#waiting.splice(0), ({ route }) => route)
-      for (const [route, lines] of batch)
-        await this.#guarded(() => this.#append(route, lines.map(({ line }) => line).join('')))
+    try {
+      while (this.#waiting.length > 0) {
+        const batch = Map.groupBy(this.#waiting.splice(0), ({ route }) => route)
+        for (const [route, lines] of batch)
+          await this.#guarded(() => this.#append(route, lines.map(({ line }) => line).join('')))
+      }
+    } finally {
+      // With the last look at the line: what comes after it must find that nobody writes.
+      this.#writing = null
     }
   }
 
