@@ -312,6 +312,7 @@ export class Dispatcher {
         promptTokens: need.promptTokens - heldTokens,
         prefixes: need.prefixes,
         expert: job.expert,
+        isEmbedding: job.work.kind === 'embedding',
       }),
       span: trace === null ? null : attemptSpan(trace, { job, picked, at: now }),
       order: newOrder(),

@@ -37,7 +37,7 @@ export class ExpertLane {
     if (eligible.length === 0 || queue.length === 0) return null
     const upcoming = queue.upcoming(limits.experts.queueLookAheadMax, (job) => job.promptTokensEstimate)
     const placed = placeNext<Job>({
-      line: upcoming.map(({ item, tenantServed }) => waiterOf(item, tenantServed)),
+      line: upcoming.flatMap(({ item, tenantServed }) => (isEmbedding(item) ? [] : [waiterOf(item, tenantServed)])),
       seats: eligible.map((worker) => this.#seatOf(worker, now)),
       workers: live.length,
       mayTake: (job, worker) => mayTake(job, worker, live),
@@ -45,6 +45,12 @@ export class ExpertLane {
       now,
     })
     return placed === null ? null : { job: placed.id, picked: placed.picked }
+  }
+
+  /** Embeddings have no turns: any worker does. */
+  nextEmbedding(queue: FairQueue<Job>): Job | null {
+    const upcoming = queue.upcoming(limits.experts.queueLookAheadMax, (job) => job.promptTokensEstimate)
+    return upcoming.find(({ item }) => isEmbedding(item))?.item ?? null
   }
 
   #seatOf(worker: Worker, now: number): ExpertSeat {
@@ -73,8 +79,10 @@ function mayTake({ excluded, expert }: Job, worker: Worker, live: readonly Worke
   return isRefused && !live.some((other) => !excluded.includes(other.id) && canCompute(other, expert))
 }
 
+export const isEmbedding = ({ work }: Job): boolean => work.kind === 'embedding'
+
 function expertsAt({ sent, report }: Worker): Expert[] {
-  const inOrder = [...sent].sort((a, b) => a.number - b.number)
+  const inOrder = [...sent].filter((each) => !each.isEmbedding).sort((a, b) => a.number - b.number)
   const experts = new Set(inOrder.map(({ expert }) => expert))
   const last = report?.experts.at(-1)
   if (experts.size === 0 && last !== undefined && (report?.slots.busy ?? 0) > 0) experts.add(last)

@@ -145,3 +145,24 @@ describe('workers that cannot compute an expert', () => {
     expect(nothingLeft(stage)).toEqual({ active: 0, attempts: 0 })
   })
 })
+
+test('embeddings wait for no turn of an expert, and are none of the two whose requests a worker has', async () => {
+  const { stage, worker } = await stageWith()
+  worker.deaf = true
+  const named = (expert: string) => ask(stage, { expert: { kind: 'named', expert } })
+  const asked = [ask(stage, { works: [{ kind: 'embedding', inputs: ['a'] }] }), named('sql'), named('verse')]
+  await settled(stage)
+  expect(worker.received.map(({ work, expert }) => expert ?? work.kind)).toEqual(['embedding', 'sql', 'verse'])
+  for (const { handle } of asked) handle.cancel()
+  await settled(stage)
+})
+
+test('an embedding goes past who waits for a worker that has its expert', async () => {
+  const stage = await fakeStage(record)
+  const worker = stage.worker({ name: 'w1' })
+  await Promise.all([worker.register({ ...usable, usable: ['sql'] }), settled(stage)])
+  const verse = ask(stage, { expert: { kind: 'named', expert: 'verse' } })
+  const embedding = ask(stage, { works: [{ kind: 'embedding', inputs: ['a'] }] })
+  await settled(stage)
+  expect([verse.sink.ended, embedding.sink.ended]).toEqual(['', 'completed'])
+})

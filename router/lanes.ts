@@ -15,7 +15,7 @@ import { type PickPlan, planPick } from './core/pickPlan.ts'
 import type { Need } from './core/prompt.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
 import { decideYield, notYielding, onNothingToSend, onServedElsewhere, type Yielding } from './core/yielding.ts'
-import { canCompute, ExpertLane } from './expertLane.ts'
+import { canCompute, ExpertLane, isEmbedding } from './expertLane.ts'
 import { type HoldEvents, Holds, heldTooLong, holdsFromZero, isHeldTooLong } from './holds.ts'
 import type { Depth } from './metrics.ts'
 import { type Job, jobNeed } from './request.ts'
@@ -117,7 +117,13 @@ export class Lanes {
       const now = this.#options.clock.now()
       const live = this.#options.workers.of(deployment).filter((worker) => this.#isLive(worker, now))
       const eligible = candidates(live, { excluded: [], now, isLive: () => true })
-      const next = experts.next({ queue, eligible, live, now })
+      const first = queue.peek()
+      const embedding = first !== undefined && isEmbedding(first) ? this.#withPick(first) : null
+      const next =
+        embedding ??
+        experts.next({ queue, eligible, live, now }) ??
+        // Nobody of an expert can go now: that must not hold up who needs none.
+        this.#withPick(experts.nextEmbedding(queue))
       if (next === null) break
       if (this.#mustYield(lane)) return
       queue.takeItem(next.job)
@@ -209,6 +215,11 @@ export class Lanes {
       isLive: (worker) => this.#isLive(worker, now),
     })
     return eligible.length === 0 ? null : this.#options.pick(eligible, jobNeed(job))
+  }
+
+  #withPick(job: Job | null): { readonly job: Job; readonly picked: Picked } | null {
+    const picked = job === null ? null : this.#pickFor(job, job.request.routed.model.deployment)
+    return job === null || picked === null ? null : { job, picked }
   }
 
   #isLive(worker: Worker, now: number): boolean {

@@ -78,6 +78,15 @@ describe('a worker', () => {
     expect(nextFor(seat('w', ['a', 'b']), lineOf('c1 c2 a1'))).toBeUndefined()
   })
 
+  test('takes a third one that is due before all others, and then gathers its requests too', () => {
+    const now = 2 * waitMsMax
+    const line = [...lineOf('b1', now), ...lineOf('c1 d1', now - waitMsMax), ...lineOf('c2', now)]
+    expect(nextFor(seat('w', ['a', 'b']), line, now)).toBe('c1')
+    expect(nextFor(seat('w', ['a', 'b', 'c']), line, now)).toBe('c1')
+    expect(nextFor(seat('w', ['a', 'b', 'd']), line.slice(0, 2), now)).toBeUndefined()
+    expect(nextFor(seat('w', ['a', 'b']), [...lineOf('b1', 0), ...lineOf('c1', 1)], now)).toBe('b1')
+  })
+
   test('takes the model without an expert as one expert among others', () => {
     expect(nextFor(seat('w', [null]), lineOf('a1 -1'))).toBe('-1')
   })

@@ -4,8 +4,8 @@
  * request and worker is placed.
  *
  * A worker goes on with the expert it has while that one has the longest queue, or its turn is young; it never holds requests of more
- * than two, the one that it computes and the one that comes next, whose adapter it can load meanwhile. The age guard and the lead of
- * one tenant over another are those of `algorithms/expertQueues.ts`. Pure.
+ * than two, the one that it computes and the one that comes next, whose adapter it can load meanwhile; of a third only where it would be
+ * late otherwise. The age guard and the lead of one tenant over another are those of `algorithms/expertQueues.ts`. Pure.
  */
 import { canAllStart, type ExpertRequest, planExpertBatch, withinLead } from '#algorithms/expertQueues.ts'
 import { limits } from '#contracts/limits.ts'
@@ -53,7 +53,7 @@ export function placeNext<Id>(snapshot: LineSnapshot<Id>): { readonly id: Id; re
 export function nextAt<Id>(seat: ExpertSeat, snapshot: LineSnapshot<Id>): Waiter<Id> | null {
   const line = snapshot.line.filter(({ id }) => snapshot.mayTake(id, seat.worker))
   const own = ownOf(seat, line)
-  if (seat.experts.length >= expertsMax) return own
+  if (seat.experts.length >= expertsMax) return overdueThird(seat, line, snapshot.now) ?? own
   const turnMs = snapshot.now - seat.turnStartedAt
   if (own !== null && turnMs < limits.experts.turnMsMin) return own
   const engine = engineOf(seat, snapshot)
@@ -69,6 +69,18 @@ export function nextAt<Id>(seat: ExpertSeat, snapshot: LineSnapshot<Id>): Waiter
 const { leadTokensMax } = limits.experts
 /** Of one worker: the one that it computes, and the next. */
 const expertsMax = 2
+
+/**
+ * A stream of requests for two experts would shut out a third for ever. So who is due before those of the seat comes in too, one expert at a
+ * time: its requests then gather like those of any other.
+ */
+function overdueThird<Id>({ experts }: ExpertSeat, line: readonly Waiter<Id>[], now: number): Waiter<Id> | null {
+  if (experts.length > expertsMax) return null
+  const [first] = line
+    .filter(({ startBy }) => startBy < now + limits.experts.turnMsMin)
+    .sort((a, b) => a.startBy - b.startBy)
+  return first === undefined || experts.includes(first.expert) ? null : first
+}
 
 /** The next one of the expert that came last, as far as fairness lets it. */
 function ownOf<Id>({ experts }: ExpertSeat, line: readonly Waiter<Id>[]): Waiter<Id> | null {

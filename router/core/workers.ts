@@ -52,6 +52,8 @@ export interface Sent {
   readonly digests: readonly string[]
   /** Null: the model as it is. */
   readonly expert: string | null
+  /** Of no expert's turn. */
+  readonly isEmbedding: boolean
   /** What was sent later has a higher one. */
   readonly number: number
   slot: number
@@ -66,6 +68,7 @@ export interface SentPrompt {
   readonly promptTokens: number
   readonly prefixes: readonly Prefix[]
   readonly expert?: string | null
+  readonly isEmbedding?: boolean
 }
 
 export type Standing = 'live' | 'suspect' | 'loading' | 'draining'
@@ -135,7 +138,7 @@ export class WorkerTable {
     this.#connectedAt = now
   }
 
-  sent(worker: Worker, { choices, promptTokens, prefixes, expert = null }: SentPrompt): Sent {
+  sent(worker: Worker, { choices, promptTokens, prefixes, expert = null, isEmbedding = false }: SentPrompt): Sent {
     const digests = expectedDigests(prefixes)
     const sent: Sent = {
       worker,
@@ -143,6 +146,7 @@ export class WorkerTable {
       promptTokens,
       digests,
       expert,
+      isEmbedding,
       number: this.#sent,
       slot: -1,
       accepted: false,
