@@ -120,6 +120,9 @@ describe('calibrate risk', () => {
     await refused(named(), /assistant\.jsonl:1 is not JSON/)
     await keep(60)
     await refused([...named(), '--hidden', '1024', '--weight', 'rule=2', '--route', 'none'], '0 examples')
+    await refused([...named(), '--weight', 'rul=2'], '--weight rul: no such source; there are own, rule')
+    const nothing = ['--weight', 'rule=0', '--weight', 'own=0']
+    await refused([...named(), ...nothing], '--weight leaves every source at 0')
   })
 })
 

@@ -61,6 +61,7 @@ export async function calibrateRisk(args: readonly string[], { terminal }: Conte
   const examples = await readExamples(flags.traffic ?? [], flags.route ?? null)
   const labels = await readAnswerLabels(flags.labels ?? [])
   const set = chosenSet(examples)
+  checkWeights(settings.weights, sourcesOf(set))
   const { correct, skipped } = firstAnswerLabels(set.examples, labels)
   const left = examples.length - set.examples.length
   if (left > 0)
@@ -113,6 +114,16 @@ function weightOf(text: string): [string, number] {
   return [source, parseNumber('weight', weight, { least: 0, most: 1_000, fraction: true })]
 }
 
+/** A name that is none would change nothing, and nobody would notice; weights without a sum weigh nothing. */
+function checkWeights(weights: ReadonlyMap<string, number>, sources: readonly string[]): void {
+  for (const name of weights.keys())
+    if (!sources.includes(name)) throw wrong(`--weight ${name}: no such source; there are ${sources.join(', ')}`)
+  if (sources.length > 0 && sources.every((name) => weights.get(name) === 0))
+    throw wrong('--weight leaves every source at 0, and nothing to learn from')
+}
+
+const sourcesOf = ({ examples }: RiskSet) => [...new Set(examples.flatMap(({ votes }) => Object.keys(votes)))].sort()
+
 function chosenSet(examples: readonly RiskExample[]): RiskSet {
   const [set] = riskSets(examples)
   const count = set?.examples.length ?? 0
@@ -140,9 +151,9 @@ function mapOf(name: string, document: RiskCalibration): string {
   })
 }
 
-function sourceRows({ examples }: RiskSet): string[] {
-  const names = [...new Set(examples.flatMap(({ votes }) => Object.keys(votes)))].sort()
-  const rows = names.map((name) => {
+function sourceRows(set: RiskSet): string[] {
+  const { examples } = set
+  const rows = sourcesOf(set).map((name) => {
     const votes = examples.map((example) => ({ vote: example.votes[name] ?? null, own: example.ownLabel }))
     const given = votes.filter(({ vote }) => vote !== null)
     const against = given.filter(({ vote, own }) => vote !== own).length
