@@ -40,7 +40,7 @@ beforeAll(async () => {
       }
       response.setHeader('content-type', 'application/json')
       if (request.method === 'GET') {
-        response.end(JSON.stringify({ id: request.url, paceline: { model: digest } }))
+        response.end(JSON.stringify({ data: [{ id: 'other' }, { id: 'smol', paceline: { model: digest } }] }))
         return
       }
       const body = JSON.parse(Buffer.concat(chunks).toString()) as Said

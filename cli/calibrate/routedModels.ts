@@ -49,7 +49,9 @@ const Completion = z.object({
   ),
 })
 /** Routers before this field say nothing. */
-const Listed = z.object({ paceline: z.object({ model: ModelDigest.optional() }).optional() })
+const Listed = z.object({
+  data: z.array(z.object({ id: z.string(), paceline: z.object({ model: ModelDigest.optional() }).optional() })),
+})
 
 export class RoutedModels implements StepModels {
   readonly judgedAtOnce = atOnce
@@ -94,11 +96,10 @@ export class RoutedModels implements StepModels {
 
   async digests(): Promise<ModelDigests> {
     const { step, judge } = this.#options
-    const of = async (name: string) => {
-      const { paceline } = await this.#ask(`/v1/models/${encodeURIComponent(name)}`, null, Listed)
-      return paceline?.model ?? null
-    }
-    return { step: await of(step), judge: await of(judge) }
+    const { data } = await this.#ask('/v1/models', null, Listed)
+    // A step whose answers are all given need not be served.
+    const of = (name: string) => data.find(({ id }) => id === name)?.paceline?.model ?? null
+    return { step: of(step), judge: of(judge) }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
