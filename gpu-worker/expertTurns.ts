@@ -22,6 +22,8 @@ export interface ExpertTurnsOptions {
 export interface SlotsView {
   readonly total: number
   readonly held: readonly Choice[]
+  /** What these have computed is not lost where they give way. */
+  readonly keepsStates: boolean
 }
 
 export type Admission =
@@ -42,7 +44,7 @@ export class ExpertTurns {
   }
 
   /** Called between two steps; `waiting` in the order in which they would take slots if there were no experts. */
-  admit(waiting: readonly Choice[], { total, held }: SlotsView): Admission {
+  admit(waiting: readonly Choice[], { total, held, keepsStates }: SlotsView): Admission {
     const { clock, memory, meter } = this.#o
     const alive = waiting.filter((choice) => !this.#endRefused(choice))
     const turn = this.#decide<Choice, Expert>({
@@ -66,6 +68,11 @@ export class ExpertTurns {
         memory.prefetch(upcoming)
         return { kind: 'wait' }
       case 'give-way':
+        // Whoever began anew in each turn and gained nothing in any would never end.
+        if (!keepsStates && !held.every((choice) => this.#hasGained(choice))) {
+          memory.prefetch(upcoming)
+          return { kind: 'wait' }
+        }
         meter.gaveWay(held.length)
         return turn
       case 'admit':
@@ -82,6 +89,10 @@ export class ExpertTurns {
     if (!this.#o.memory.attach(expert, upcoming)) return false
     this.#turnStartedAt = this.#o.clock.now()
     return true
+  }
+
+  #hasGained({ lastTokenAt }: Choice): boolean {
+    return lastTokenAt !== null && lastTokenAt >= this.#turnStartedAt
   }
 
   #endRefused({ job }: Choice): boolean {

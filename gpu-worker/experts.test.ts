@@ -64,6 +64,16 @@ describe('a worker with experts', () => {
     expectAllEnded(all, [...long, short])
   })
 
+  test('ends two prompts that each take longer than the guard, although nothing that gives way is kept', async () => {
+    const all = stand({ contextTokensMax: 2_048, prefixCacheMiB: 0, simulated: { promptTokensPerSecond: 200 } })
+    const long = (expert: string, from: number) =>
+      all.send({ work: promptOf(1_500, from), sampling: sampling({ maxTokens: 3 }), expert })
+    const ids = [long('sql', 0), long('verse', 1)]
+    await all.end(...ids)
+    expect(ids.map((id) => all.tokens(id).length)).toEqual([3, 3])
+    expectAllEnded(all, ids)
+  })
+
   test('loads the adapter of the next turn while the one before still runs', async () => {
     const loadedBeside: (string | null)[] = []
     const all = stand({

@@ -198,7 +198,8 @@ export class Jobs {
     const { experts, placement } = this.#o
     if (experts === null || ready.length === 0) return ready
     const held = placement.views().map(({ slot }) => this.choiceIn(slot))
-    const admission = experts.admit(ready, { total: placement.slots.total, held })
+    const keepsStates = placement.keepsStates(held.map(({ sequence }) => sequence))
+    const admission = experts.admit(ready, { total: placement.slots.total, held, keepsStates })
     if (admission.kind !== 'give-way') return admission.kind === 'admit' ? admission.choices : []
     for (const choice of held) this.#giveWay(choice)
     return this.#nextChoices()

@@ -117,6 +117,13 @@ export class Placement {
     return gain(this.#kept(wanted, owner)) >= limits.worker.prefixTokensMin
   }
 
+  /** Will what these have computed be there again after a turn of others, who bring as much of their own? */
+  keepsStates(sequences: readonly Sequence[]): boolean {
+    if (!this.#copies || !this.#cache.enabled) return false
+    const tokens = sequences.reduce((sum, { computed }) => sum + computed, 0)
+    return 2 * tokens * this.#runner.info.bytesPerToken <= this.#cache.bytesMax
+  }
+
   /** Of what ended sequences have left. */
   #kept(tokens: readonly number[], owner: Owner): number {
     let length = this.#cache.find(owner, tokens)?.length ?? 0

@@ -28,6 +28,10 @@ export class PrefixCache {
     return this.#bytesMax > 0
   }
 
+  get bytesMax(): number {
+    return this.#bytesMax
+  }
+
   get bytes(): number {
     return this.#index.bytes
   }
