@@ -16,9 +16,9 @@ const context: Context = {
   interrupts: { first: never, second: never, outliveStarter() {} },
 }
 
-async function said(temperature: number | null): Promise<string[]> {
+async function said(temperature: number | null, tokensMax = 12): Promise<string[]> {
   const path = testModel() ?? ''
-  const form = { tokensMax: 12, temperature, judgedTokens: null, seed: 1 }
+  const form = { tokensMax, temperature, judgedTokens: null, seed: 1 }
   const shape = { contextTokensMax: 256, judgeSlots: 1, threads: 1 }
   await using models = new LocalModels({ stepPath: path, judgePath: path, ...shape, form }, context)
   const answers = await models.answer(['Tell me a story.', 'List three fruits.'], () => undefined)
@@ -29,4 +29,10 @@ test.runIf(testModel())('answers are sampled as those of a request that says not
   const open = await said(null)
   expect(open).toEqual(await said(samplingDefaults.temperature))
   expect(open).not.toEqual(await said(0))
+})
+
+test.runIf(testModel())('a line that ends where the answer is cut ends with it', async () => {
+  const cut = [15, 16, 17].map((tokensMax) => said(0, tokensMax))
+  const texts = (await Promise.all(cut)).flat()
+  expect(texts.some((text) => text.endsWith('\n'))).toBe(true)
 })
