@@ -8,6 +8,7 @@
  * nothing to another; without one the salt is the tenant alone.
  */
 import type { TenantId } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import type { ChatMessage, Work } from '#contracts/messages.ts'
 
 export const textBlockCharacters = 256
@@ -32,6 +33,14 @@ export function prefixDigests(owner: DigestOwner, work: Work): string[] {
     default:
       return work satisfies never
   }
+}
+
+/** Of many prefixes those worth telling: what others may share with a long conversation is its beginning or all of it. */
+export function prefixEnds<T>(prefixes: readonly T[]): readonly T[] {
+  const { expectedPrefixesMax } = limits.router
+  if (prefixes.length <= expectedPrefixesMax) return prefixes
+  const half = expectedPrefixesMax / 2
+  return [...prefixes.slice(0, half), ...prefixes.slice(-half)]
 }
 
 /** Digest i covers messages 0..i. A worker adds the answer it gave as one more message: the next turn starts with it. */

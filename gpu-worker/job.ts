@@ -135,6 +135,8 @@ export class Choice {
   readonly sequence: Sequence
   finish: FinishReason | null = null
   lastTokenAt: number | null = null
+  /** Tokens that somebody else computes for it while it waits. */
+  willCopy = 0
   readonly #runner: ModelRunner
   readonly #sampler: Sampler
   readonly #text: TextStream

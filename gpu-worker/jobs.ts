@@ -93,9 +93,11 @@ export class Jobs {
     }
   }
 
+  /** What others compute and it will copy takes no time of its own. */
   get promptTokensPending(): number {
     let tokens = 0
-    for (const { sequence } of this.#choices.values()) tokens += Math.max(0, pendingCount(sequence) - 1)
+    for (const { sequence, willCopy } of this.#choices.values())
+      tokens += Math.max(0, pendingCount(sequence) - 1 - willCopy)
     return tokens
   }
 
@@ -180,6 +182,7 @@ export class Jobs {
       // Whom it would copy may have come into a slot just now.
       if (!this.#isReady(choice)) continue
       this.#waiting.splice(this.#waiting.indexOf(choice), 1)
+      choice.willCopy = 0
       const { job, sequence } = choice
       const siblings = job.choices.map((other) => other.sequence)
       const restored = placement.place(slot, { sequence, owner: ownerOf(choice), digests: job.promptDigests, siblings })
@@ -253,9 +256,15 @@ export class Jobs {
   /** Who will copy what somebody computes just now waits for it: further choices of a request, and prompts that begin alike. */
   #isReady(choice: Choice): boolean {
     const { leader, request } = choice.job
+    const { placement, runner } = this.#o
     if (request.prompt.length < limits.worker.prefixTokensMin) return true
-    if (choice === leader) return !this.#o.placement.isUnderWay({ sequence: choice.sequence, owner: ownerOf(choice) })
-    return !this.#o.runner.info.capabilities.sequenceState || generatedCount(leader.sequence) > 0
+    if (choice === leader) {
+      choice.willCopy = placement.underWay({ sequence: choice.sequence, owner: ownerOf(choice) })
+      return choice.willCopy === 0
+    }
+    if (!runner.info.capabilities.sequenceState) return true
+    choice.willCopy = request.prompt.length - 1
+    return generatedCount(leader.sequence) > 0
   }
 
   #hasCellsFor(choice: Choice): boolean {

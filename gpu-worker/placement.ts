@@ -5,6 +5,7 @@
  * comes from the slot itself (free), the cache in host memory, or another slot (a copy); always compared by tokens and only within
  * one tenant and expert. What an ended sequence computed stays in its slot until somebody else needs that, and is saved then.
  */
+import { prefixEnds } from '#algorithms/prefixDigest.ts'
 import { limits } from '#contracts/limits.ts'
 import { type Content, type Held, isSameOwner, type Owner, type SlotState, SlotTable } from './core/cells.ts'
 import { sharedLength } from './core/prefixCache.ts'
@@ -98,11 +99,11 @@ export class Placement {
   }
 
   /**
-   * Does somebody compute what it begins with just now? Then it is sooner done by waiting for that and copying it, and nobody's prompt is
-   * slowed down by a second one that is the same.
+   * How much of what it begins with does somebody compute just now? Where that is something, it is sooner done by waiting for that and
+   * copying it, and nobody's prompt is slowed down by a second one that is the same.
    */
-  isUnderWay({ sequence, owner }: Pick<Held, 'sequence' | 'owner'>): boolean {
-    if (!this.#copies || !this.#cache.enabled) return false
+  underWay({ sequence, owner }: Pick<Held, 'sequence' | 'owner'>): number {
+    if (!this.#copies || !this.#cache.enabled) return 0
     const wanted = sequence.tokens.slice(0, -1)
     let shared = 0
     let there = 0
@@ -113,8 +114,8 @@ export class Placement {
       there = Math.max(there, Math.min(length, state.sequence.computed))
     }
     const gain = (known: number) => shared - known
-    if (gain(there) < limits.worker.prefixTokensMin) return false
-    return gain(this.#kept(wanted, owner)) >= limits.worker.prefixTokensMin
+    if (gain(there) < limits.worker.prefixTokensMin) return 0
+    return gain(this.#kept(wanted, owner)) >= limits.worker.prefixTokensMin ? shared : 0
   }
 
   /** Will what these have computed be there again after a turn of others, who bring as much of their own? */
@@ -133,13 +134,13 @@ export class Placement {
     return length
   }
 
-  /** Digests of every prompt whose state can be reused, newest and longest first. */
+  /** Digests of prompts whose state can be reused, newest and longest first; one long prompt must not leave out all others. */
   digests(): string[] {
     const held = this.slots.entries().flatMap((state) => (isComputed(state) ? [state] : []))
     const residents = this.slots.entries().flatMap((state) => (state.kind === 'resident' ? [state.content] : []))
     const all = new Set<string>()
     for (const content of [...held, ...residents, ...this.#cache.contents()]) {
-      for (const digest of content.digests.toReversed()) all.add(digest)
+      for (const digest of prefixEnds(content.digests).toReversed()) all.add(digest)
       if (all.size >= limits.worker.prefixDigestsMax) break
     }
     return [...all].slice(0, limits.worker.prefixDigestsMax)

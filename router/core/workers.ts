@@ -9,6 +9,7 @@
  * after its end, which says what became of it, or until it was refused. Mutable, single writer; time is passed in.
  */
 import { type CostCurve, curveFrom } from '#algorithms/costCurve.ts'
+import { prefixEnds } from '#algorithms/prefixDigest.ts'
 import { hash32 } from '#algorithms/rendezvous.ts'
 import type { DeploymentName, WorkerId } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
@@ -139,7 +140,7 @@ export class WorkerTable {
   }
 
   sent(worker: Worker, { choices, promptTokens, prefixes, expert = null, isEmbedding = false }: SentPrompt): Sent {
-    const digests = expectedDigests(prefixes)
+    const digests = prefixEnds(prefixes).map(({ digest }) => digest)
     const sent: Sent = {
       worker,
       choices,
@@ -262,13 +263,4 @@ function prefixesOf(worker: Worker): Set<string> {
   const prefixes = new Set(worker.report?.prefixes)
   for (const { digests } of worker.sent) for (const digest of digests) prefixes.add(digest)
   return prefixes
-}
-
-/** What others may share with a long conversation is its beginning or all of it. */
-function expectedDigests(prefixes: readonly Prefix[]): string[] {
-  const { expectedPrefixesMax } = limits.router
-  const half = expectedPrefixesMax / 2
-  const kept =
-    prefixes.length <= expectedPrefixesMax ? prefixes : [...prefixes.slice(0, half), ...prefixes.slice(-half)]
-  return kept.map(({ digest }) => digest)
 }
