@@ -119,7 +119,7 @@ async function assemble(ports: OperatorPorts, open: OpenHosting, metrics: Operat
     onRollback: (deployment) => metrics.rollbacks.inc({ deployment }),
   }
   const queue = createReconcileQueue(world, metrics, random, hosting.reconcilesMax)
-  const listsQueue = createListsQueue(world, random)
+  const listsQueue = createListsQueue(world, random, () => hosting.routes())
   const running: Running = {
     hosting,
     publisher,
@@ -151,10 +151,8 @@ function takeKeys({ hosting, publisher, listsQueue }: Running): void {
 }
 
 /** Before everything is known a part of the routes would be taken for all of them. */
-function takeRoutes({ working, hosting, publisher, listsQueue }: Running): void {
-  if (!working) return
-  publisher.setRoutes(hosting.routes().flatMap(({ record }) => record ?? []))
-  listsQueue.add('routes')
+function takeRoutes({ working, listsQueue }: Running): void {
+  if (working) listsQueue.add('routes')
 }
 
 /** Who tells the queue what. */

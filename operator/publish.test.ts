@@ -13,6 +13,7 @@ import { createRandom } from '#test/simulate/random.ts'
 import { recordOf } from './core/record.ts'
 import { desiredFor, observedOf, specOf } from './core/testing.ts'
 import { Publisher } from './publish.ts'
+import { createListsQueue } from './queues.ts'
 
 const name = DeploymentName.parse('smol')
 const record = recordOf(observedOf(), desiredFor(specOf()), 0)
@@ -155,6 +156,23 @@ test('a route that cannot be written holds up no other, neither those after it n
   await clock.advance(100)
   await notYet
   expect(network.buckets.keys('keys')).toEqual(['old'])
+})
+
+test('many changes of routes make their records once', async () => {
+  const publisher = await opened()
+  let made = 0
+  const queue = createListsQueue(
+    { publisher, clock, log: silentLog },
+    () => 0,
+    () => {
+      made += 1
+      return []
+    },
+  )
+  for (let i = 0; i < 20; i += 1) queue.add('routes')
+  await clock.advance(100)
+  expect(made).toBeLessThanOrEqual(2)
+  await queue.stop()
 })
 
 test('a server that lost its files is noticed: every bucket is listed again and known to be empty', async () => {

@@ -7,6 +7,7 @@ import { Failure } from '#contracts/failure.ts'
 import type { DeploymentName } from '#contracts/ids.ts'
 import { limits } from '#contracts/limits.ts'
 import type { Log } from '#runtime/log.ts'
+import type { RouteState } from './core/routeStatus.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { createQueue, type Queue, type Requeue } from './queue.ts'
 import { reconcile, type World } from './reconcile.ts'
@@ -33,8 +34,14 @@ export function createReconcileQueue(
 /** Lists that are brought up to date as a whole. */
 export type PublishedList = 'keys' | 'routes'
 
-export function createListsQueue(world: World, random: () => number): Queue<PublishedList> {
-  return createQueue<PublishedList>({ clock: world.clock, random, run: (list) => syncList(world, list) })
+/** `routes`: read when it is their turn. Making their records parses every calibration: once for many changes, and not while events wait. */
+export function createListsQueue(
+  world: Pick<World, 'publisher' | 'clock' | 'log'>,
+  random: () => number,
+  routes: () => readonly RouteState[],
+): Queue<PublishedList> {
+  const run = (list: PublishedList) => syncList(world, list, routes)
+  return createQueue<PublishedList>({ clock: world.clock, random, run })
 }
 
 async function runReconcile(world: World, metrics: OperatorMetrics, name: DeploymentName): Promise<Requeue> {
@@ -60,8 +67,13 @@ function logOnce(said: Map<DeploymentName, string>, name: DeploymentName, requeu
   log.warn({ deployment: name, result: requeue.kind, reason: requeue.reason }, 'reconcile is not through')
 }
 
-async function syncList({ publisher, log }: World, list: PublishedList): Promise<Requeue> {
+async function syncList(
+  { publisher, log }: Pick<World, 'publisher' | 'log'>,
+  list: PublishedList,
+  routes: () => readonly RouteState[],
+): Promise<Requeue> {
   try {
+    if (list === 'routes') publisher.setRoutes(routes().flatMap(({ record }) => record ?? []))
     await (list === 'keys' ? publisher.syncKeys() : publisher.syncRoutes())
     return { kind: 'await-change' }
   } catch (error) {
