@@ -64,6 +64,21 @@ describe('a request that the router makes itself', () => {
     expect(answers[1]).toMatchObject({ kind: 'failed', failure: { code: 'expired' } })
   })
 
+  test('has no more than its patience, and no more than the client has', async () => {
+    const stage = await fakeStage()
+    stage.worker({ name: 'w1', stepMs: 3_600_000 })
+    await settled(stage)
+    const { client, requests } = inner(stage, 4_000)
+    const answers: InnerAnswer[] = []
+    const asking = { model: modelRecord(), works: [question('one')], sampling: { ...samplingDefaults, seed: 1 } }
+    for (const patienceMs of [requests.patienceMs, 2 * client.deadlineMs])
+      void requests.ask({ ...asking, patienceMs }).then((answer) => answers.push(answer))
+    await stage.clock.advance(2_100)
+    expect(answers).toMatchObject([{ kind: 'failed', failure: { code: 'expired' } }])
+    await stage.clock.advance(2_000)
+    expect(answers).toMatchObject([{ kind: 'failed' }, { kind: 'failed', failure: { code: 'expired' } }])
+  })
+
   test('ends with its client: what runs is cancelled at the worker, and nothing starts any more', async () => {
     const stage = await fakeStage()
     const worker = stage.worker({ name: 'w1', stepMs: 10 })

@@ -4,7 +4,7 @@
  * whose answer stays here, in memory and bounded, instead of going out.
  *
  * They live within their client's request: none starts once it was cancelled, all that run end with it, and none is given more time than
- * it has left. For the deployment each counts as a request of its own, from the moment it is made; the client's request is counted once,
+ * it has left, nor one that others come after all of that (`patienceMs`). For the deployment each counts as a request of its own, from the moment it is made; the client's request is counted once,
  * by its `Exchange`. Never answers the client.
  */
 import assert from 'node:assert/strict'
@@ -29,6 +29,8 @@ export interface InnerRequest extends Pick<RoutedRequest, 'model' | 'works' | 's
   readonly choices?: number
   /** Text is wanted as it is made; then it is not tried again elsewhere once there was some. */
   readonly streaming?: boolean
+  /** To its first token; absent: all that the client has left. Whatever something comes after has `InnerRequests.patienceMs`. */
+  readonly patienceMs?: number
 }
 
 /** What came of one. `choices` in order of index; of embeddings there are none, and `embeddings` holds a vector per input. */
@@ -66,6 +68,11 @@ export class InnerRequests implements RequestHandle {
     return arrivedAt + deadlineMs - this.#clock.now()
   }
 
+  /** For what is not the client's answer yet: half of what is left, so that one who never answers leaves time for who comes next. */
+  get patienceMs(): number {
+    return this.remainingMs / 2
+  }
+
   /** The client left: everything ends, and nothing starts any more. */
   cancel(): void {
     this.#isCancelled = true
@@ -93,7 +100,7 @@ export class InnerRequests implements RequestHandle {
     if (this.#isCancelled) return endedWith(sink, { kind: 'cancelled' })
     const remainingMs = this.remainingMs
     if (remainingMs <= 0) return endedWith(sink, { kind: 'failed', failure: outOfTime(this.#client, request.model) })
-    const { choices = 1, streaming = false, ...asked } = request
+    const { choices = 1, streaming = false, patienceMs = remainingMs, ...asked } = request
     const now = this.#clock.now()
     const span = innerSpan(this.#client.trace ?? null, request.model.deployment, now)
     const routed: RoutedRequest = {
@@ -102,7 +109,7 @@ export class InnerRequests implements RequestHandle {
       choices,
       streaming,
       bytes: bytesOf(request.works),
-      deadlineMs: remainingMs,
+      deadlineMs: Math.min(remainingMs, patienceMs),
       arrivedAt: now,
       trace: span,
     }

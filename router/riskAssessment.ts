@@ -73,7 +73,8 @@ export class Assessor {
     const { samples: choices, temperature } = wanted
     // Another seed: with that of the answer the first sample would only repeat it.
     const drawn = { ...sampling, temperature, seed: (sampling.seed + 1) >>> 0, logprobs: null }
-    const answered = await inner.ask({ model, works: [work], choices, sampling: drawn })
+    const { patienceMs } = inner
+    const answered = await inner.ask({ model, works: [work], choices, sampling: drawn, patienceMs })
     return answered.kind === 'completed' ? answered.choices.map(({ text }) => ending(text)) : null
   }
 
@@ -102,7 +103,8 @@ export class Assessor {
     if (model === undefined || question === null || !model.capabilities.embeddings) return null
     const text = policy.labels.length > 0 ? question : `${question}\n${answer}`
     const input = ending(text).slice(-model.contextTokensMax * charactersPerToken)
-    const embedded = await inner.ask({ model, works: [{ kind: 'embedding', inputs: [input] }], sampling })
+    const { patienceMs } = inner
+    const embedded = await inner.ask({ model, works: [{ kind: 'embedding', inputs: [input] }], sampling, patienceMs })
     return embedded.kind === 'completed' ? (embedded.embeddings[0] ?? null) : null
   }
 }

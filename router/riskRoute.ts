@@ -149,6 +149,7 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
       model,
       works: [reprompt ?? work],
       sampling: { ...sampling, logprobs: sampling.logprobs ?? 0 },
+      patienceMs: request.inner.patienceMs,
     })
     const choice = answer.kind === 'completed' ? answer.choices[0] : undefined
     if (answer.kind !== 'completed' || choice === undefined) return { cause: 'failed' }

@@ -50,7 +50,9 @@ export async function askStep(
   const { streaming, tokens } = waysOf(enough, parsed)
   const held = new HeldAnswer({ choices: works.length * choices, tokens })
   const hints = before === null ? {} : { hints: hintsOf(before.texts, works.length) }
-  const handle = inner.stream({ model, works, choices, sampling, streaming, ...hints }, held)
+  // What is judged, or fails, has a judge and a step after it.
+  const patience = enough.kind === 'as-it-comes' ? {} : { patienceMs: inner.patienceMs }
+  const handle = inner.stream({ model, works, choices, sampling, streaming, ...hints, ...patience }, held)
   const judgeable = await held.judgeable
   switch (judgeable.kind) {
     case 'text': {
