@@ -10,6 +10,7 @@ import { type Sampling, samplingDefaults } from '#contracts/sampling.ts'
 import {
   type AnsweredQuestion,
   type JudgePrior,
+  judgePromptCharactersMax,
   judgePrompts,
   noPrior,
   type Reference,
@@ -29,10 +30,10 @@ export async function judged(
   { model, references, prior }: Judge,
   answers: readonly AnsweredQuestion[],
 ): Promise<number | null> {
+  if (!isAskable(model, references, answers)) return null
   const prompts = answers.flatMap((answered) => judgePrompts(answered, references))
-  if (prompts.length === 0 || prompts.length > limits.router.innerWorksMax || !fits(prompts, model)) return null
   const works = prompts.map((prompt) => ({ kind: 'completion' as const, prompt, echo: false }))
-  const answer = await inner.ask({ model, works, sampling: labelSampling })
+  const answer = await inner.ask({ model, works, sampling: labelSampling, patienceMs: inner.patienceMs })
   if (answer.kind !== 'completed') return null
   const firsts = new Map(answer.choices.map(({ index, logprobs }) => [index, logprobs?.[0]]))
   const said = prompts.map((_, i) => firsts.get(i))
@@ -53,8 +54,17 @@ const labelSampling: Sampling = {
   logprobs: limits.request.topLogprobsMax,
 }
 
-/** One that cannot fit, whatever the tokenizer, is not even sent; of the others the judge's worker says so. */
-function fits(prompts: readonly string[], { contextTokensMax, capabilities }: ModelRecord): boolean {
-  const charactersMax = contextTokensMax * limits.request.charactersPerTokenMax
-  return capabilities.completions && prompts.every(({ length }) => length <= charactersMax)
+/**
+ * Looked at before a prompt is written: each holds an answer whole, so all of them are many times what the client sent. One that cannot
+ * fit, whatever the tokenizer, is not even sent (of the others the judge's worker says so), nor are more than its line could take.
+ */
+function isAskable(
+  { contextTokensMax, capabilities, queue }: ModelRecord,
+  references: readonly Reference[],
+  answers: readonly AnsweredQuestion[],
+): boolean {
+  const count = 2 * references.length * answers.length
+  if (!capabilities.completions || count === 0 || count > limits.router.innerWorksMax) return false
+  const longest = judgePromptCharactersMax(answers, references)
+  return longest <= contextTokensMax * limits.request.charactersPerTokenMax && count * longest <= queue.bytesMax
 }

@@ -64,6 +64,19 @@ export function judgePrompts(answered: AnsweredQuestion, references: readonly Re
   return references.flatMap((reference) => [promptOf(reference, answered), promptOf(answered, reference)])
 }
 
+/** Of the longest that `judgePrompts` makes of these, without making any. */
+export function judgePromptCharactersMax(
+  answers: readonly AnsweredQuestion[],
+  references: readonly AnsweredQuestion[],
+): number {
+  return promptOf(blank, blank).length + longestOf(answers) + longestOf(references)
+}
+
+const longestOf = (pairs: readonly AnsweredQuestion[]) =>
+  pairs.reduce((most, { question, answer }) => Math.max(most, question.length + answer.length), 0)
+
+const blank: AnsweredQuestion = { question: '', answer: '' }
+
 /** As many as `judgePrompts` makes for one reference. */
 export function priorPrompts(): string[] {
   return [promptOf(nothing, nothing), promptOf(nothing, nothing)]
