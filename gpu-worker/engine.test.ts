@@ -349,3 +349,18 @@ describe('a cancel', () => {
     expect(stand.last(id)).toMatchObject({ outcome: { kind: 'cancelled', usage: { completionTokens: 0 } } })
   })
 })
+
+test('nothing is drafted while a lone row would have another result', async () => {
+  const draftsOf = async (avoidsLoneRows: boolean) => {
+    const stand = new Stand({
+      simulated: { draftTokens: 4, acceptance: 0.9 },
+      wrap: (runner) => Object.assign(runner, { avoidsLoneRows }),
+    })
+    const id = stand.send({ work: promptOf(30), sampling: sampling({ maxTokens: 24 }) })
+    await stand.end(id)
+    const last = stand.last(id)
+    return last?.kind === 'final' && last.outcome.kind === 'completed' ? last.outcome.usage.draftTokens : null
+  }
+  expect(await draftsOf(false)).toBeGreaterThan(0)
+  expect(await draftsOf(true)).toBe(0)
+})

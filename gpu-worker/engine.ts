@@ -195,7 +195,8 @@ export class Engine {
   /** What to verify behind the last tokens of the running sequences, in the rows that the plan has left. */
   #draft(plans: readonly SpanPlan[]): Drafts | Promise<Drafts> {
     const { jobs, runner, speculator } = this.#o
-    if (!speculator.isOn) return noDrafts
+    // Drafts come in all lengths, and a pass of some may be left with one row.
+    if (!speculator.isOn || runner.avoidsLoneRows === true) return noDrafts
     const running = plans.filter(({ count, samples }) => count === 1 && samples)
     const choices = running.map(({ slot }) => jobs.choiceIn(slot)).filter(({ job }) => job.end === null)
     const tokens = plans.reduce((sum, { count }) => sum + count, 0)
