@@ -38,6 +38,20 @@ describe('a request of a pair with a gate', () => {
     ).toBe(1)
   })
 
+  test('asks again where the worker that said "none" cannot use all experts: it may have meant only itself', async () => {
+    const { stage, worker } = await stageWith()
+    worker.gateWith = () => ({ expert: null, probability: 0.9 })
+    const asked = async () => {
+      ask(stage, { expert: { kind: 'gate' }, works: [chat('select')] })
+      await settled(stage)
+      return worker.questions.length
+    }
+    await Promise.all([worker.register({ ...usable, usable: ['verse'] }), settled(stage)])
+    expect([await asked(), await asked()]).toEqual([1, 2])
+    await Promise.all([worker.register(usable), settled(stage)])
+    expect([await asked(), await asked()]).toEqual([3, 3])
+  })
+
   test('asks together with others that say the same, and never for another tenant', async () => {
     const { stage, worker } = await stageWith()
     const other = TenantId.parse('other')

@@ -17,6 +17,7 @@ import type { Clock, Timer } from '#runtime/clock.ts'
 import type { Log } from '#runtime/log.ts'
 import { decode, encode } from '#runtime/messages.ts'
 import type { Worker, WorkerTable } from './core/workers.ts'
+import { canCompute } from './expertLane.ts'
 
 /**
  * `gated`: a worker said so just now; `remembered`: it said so before. Without an expert: `unsure`: the gate is less sure than the pair
@@ -43,6 +44,8 @@ type Answer = Pick<GateAnswer, 'expert' | 'probability'>
 
 interface Question {
   readonly key: string
+  readonly worker: Worker
+  readonly experts: ModelRecord['experts']
   readonly probabilityMin: number
   /** Empty once it is too late for them. */
   waiting: Take[]
@@ -109,6 +112,8 @@ export class Gates {
     const timer = clock.after(limits.experts.gateWaitMsMax, () => this.#late(number))
     this.#questions.set(number, {
       key: asked.key,
+      worker,
+      experts: asked.model.experts,
       probabilityMin: asked.gate.probabilityMin,
       waiting: [take],
       timer,
@@ -150,7 +155,7 @@ export class Gates {
     const question = answer === null ? undefined : this.#questions.get(answer.number)
     if (answer === null || question === undefined) return
     const { expert, probability } = answer
-    this.#remember(question.key, { expert, probability })
+    if (expert !== null || isWhole(question)) this.#remember(question.key, { expert, probability })
     this.#drop(answer.number)
     for (const take of question.waiting) take(chosen(answer, question.probabilityMin, 'gated'))
   }
@@ -179,6 +184,9 @@ export class Gates {
     for (const oldest of this.#answers.keys()) return void this.#answers.delete(oldest)
   }
 }
+
+/** The answer of one that cannot use every expert may say no more than that, and others can, or it itself before long. */
+const isWhole = ({ worker, experts }: Question) => experts.every(({ name }) => canCompute(worker, name))
 
 type GatedText = NonNullable<ReturnType<typeof gatedText>>
 type Gate = NonNullable<ModelRecord['gate']>
