@@ -65,6 +65,7 @@ export class CascadeRun {
   start(): void {
     this.#walk().catch((error: unknown) => {
       if (error instanceof Failure) this.#fail(error)
+      else if (this.#mode === 'shadow') this.#request.threwAside(error)
       else this.#request.threw(error)
     })
   }

@@ -173,6 +173,7 @@ function submitStaged(
       exchange.fail(failure)
     },
     threw: (error) => exchange.threw(error),
+    threwAside: (error) => exchange.threwAside(error),
   })
   if (!exchange.answered) exchange.running = handle
 }

@@ -173,6 +173,11 @@ export class Exchange implements StreamOutput, WholeOutput {
     else this.refuse(500, { message: 'internal error; the log of the router says more', code: 'internal_error' })
   }
 
+  /** A bug in what the client hears nothing of. */
+  threwAside(error: unknown): void {
+    this.#context.log.error({ request: this.id, error }, 'bug: what is done aside of a request threw')
+  }
+
   abandon(): void {
     if (this.#answered) return
     this.#done(clientLeftStatus, 'cancelled')

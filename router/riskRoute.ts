@@ -100,7 +100,8 @@ export class RiskRoutes implements StagedStrategy<'risk'> {
     const scorer = this.#scorer(policy)
     const course = new Course(route, request, this.#isKept(policy))
     if (scorer !== null && !policy.shadow) return this.#follow(course, scorer)
-    if (policy.shadow || course.isKept) this.#lookAside(course, scorer).catch((error: unknown) => request.threw(error))
+    if (policy.shadow || course.isKept)
+      this.#lookAside(course, scorer).catch((error: unknown) => request.threwAside(error))
     this.#escalate(course, scorer === null ? 'uncalibrated' : 'shadow')
   }
 

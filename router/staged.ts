@@ -28,6 +28,8 @@ export interface StagedRequest {
   fail(decided: Decided, failure: Failure): void
   /** A bug in a strategy: the client is told that it is not its fault. */
   threw(error: unknown): void
+  /** A bug in what is done aside: only the log hears of it, for the client's answer is somebody else's. */
+  threwAside(error: unknown): void
 }
 
 export type StagedKind = 'cascade' | 'risk'

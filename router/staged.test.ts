@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'vitest'
+import { RouteName } from '#contracts/ids.ts'
+import type { CascadePolicy } from '#contracts/records.ts'
+import type { Router } from './router.ts'
+import { named, policyOf } from './testing/cascadeStage.ts'
+import { askRoute } from './testing/stagedRequest.ts'
+import { type FakeStage, fakeStage, settled } from './testing/stage.ts'
+
+const routed = (policy: CascadePolicy) => ({ route: RouteName.parse('both'), name: 'both', created: 1, policy })
+
+async function staged(): Promise<FakeStage> {
+  const stage = await fakeStage()
+  await Promise.all([...['large', 'judge'].map((each) => stage.publish(named(each))), stage.clock.advance(100)])
+  stage.worker({ name: 'w-large', deployment: 'large' })
+  await settled(stage)
+  return stage
+}
+
+describe('a bug in what a cascade does', () => {
+  const broken =
+    (stage: FakeStage): Router['submitInner'] =>
+    (request, sink) => {
+      if (request.model.deployment === 'smol') throw new Error('a bug')
+      return stage.router.submitInner(request, sink)
+    }
+
+  test.each([
+    ['aside is only logged: the client has its answer', true, 't0 t1 ', 0, 1],
+    ['for the client is told', false, '', 1, 0],
+  ] as const)('%s', async (_what, shadow, text, threw, threwAside) => {
+    const stage = await staged()
+    const asked = await askRoute(stage, routed(policyOf({ shadow })), { tokens: 2, submitInner: broken(stage) })
+    await settled(stage)
+    expect(asked.sink.text).toBe(text)
+    expect([asked.threw.length, asked.threwAside.length]).toEqual([threw, threwAside])
+  })
+})
