@@ -96,7 +96,11 @@ export class CascadeRun {
     const scored = await this.#judge(step, answered)
     if (this.#hasLeft) return true
     const outcome = answered.held.outcome
-    if (outcome?.kind === 'failed') return this.#unanswered(step, outcome.failure)
+    if (outcome?.kind === 'failed') {
+      // One that outgrew what may be held is still being written, for nobody.
+      answered.handle.cancel()
+      return this.#unanswered(step, outcome.failure)
+    }
     const decision = this.#decide(step, index, { understood, score: scored.score })
     this.#note(step, decision, { ...scored, answerMs: answered.answerMs })
     return this.#follow(decision, answered)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { RouteName } from '#contracts/ids.ts'
+import { limits } from '#contracts/limits.ts'
 import type { CascadePolicy } from '#contracts/records.ts'
 import type { Router } from './router.ts'
 import { named, policyOf } from './testing/cascadeStage.ts'
@@ -34,4 +35,24 @@ describe('a bug in what a cascade does', () => {
     expect(asked.sink.text).toBe(text)
     expect([asked.threw.length, asked.threwAside.length]).toEqual([threw, threwAside])
   })
+})
+
+test('an answer that outgrows what may be held while it is judged is ended, and the next step asked', async () => {
+  const stage = await staged()
+  const ended: string[] = []
+  const text = 'x'.repeat(limits.router.innerAnswerCharactersMax + 1)
+  const submitInner: Router['submitInner'] = (request, sink) => {
+    const { deployment } = request.model
+    if (deployment === 'large') return stage.router.submitInner(request, sink)
+    if (deployment === 'smol') {
+      sink.delta(0, [{ index: 0, text: 'four', tokens: [1, 2, 3, 4] }])
+      stage.clock.after(10, () => sink.delta(0, [{ index: 0, text, tokens: [5] }]))
+    } else stage.clock.after(20, () => sink.end({ kind: 'cancelled' }))
+    return { cancel: () => ended.push(deployment) }
+  }
+  const policy = policyOf({ streaming: { mode: 'early', tokens: 4 } })
+  const asked = await askRoute(stage, routed(policy), { tokens: 2, submitInner })
+  await settled(stage)
+  expect(ended).toEqual(['smol'])
+  expect(asked).toMatchObject({ chosen: ['large'], sink: { text: 't0 t1 ' }, threw: [] })
 })
