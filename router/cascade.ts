@@ -113,11 +113,20 @@ export class Cascades implements StagedStrategy<'cascade'> {
 
   /** Another request is decided: its share comes when it may be taken, or those that are under way at once would find the burst and no more. */
   cameToDecide(route: CascadeRoute): void {
-    this.#budgets.set(route.route, afterRequest(this.budget(route)))
+    this.#keep(route, afterRequest(this.budget(route)))
   }
 
   escalated(route: CascadeRoute): void {
-    this.#budgets.set(route.route, afterEscalation(this.budget(route)))
+    this.#keep(route, afterEscalation(this.budget(route)))
+  }
+
+  forget(route: RouteName): void {
+    this.#budgets.delete(route)
+  }
+
+  /** Of a route that is gone, not even for the requests that still run. */
+  #keep({ route, name }: CascadeRoute, budget: EscalationBudget): void {
+    if (this.#options.routing.staged(name) !== undefined) this.#budgets.set(route, budget)
   }
 
   /** The last word on one request: to log and metrics. */

@@ -6,7 +6,7 @@
  * `synced` becomes true once every bucket has been listed; before that nobody is authenticated and nothing is ready.
  */
 import { isWorkerReport } from '#contracts/checks/workerReport.ts'
-import { type DeploymentName, WorkerId } from '#contracts/ids.ts'
+import { type DeploymentName, type RouteName, WorkerId } from '#contracts/ids.ts'
 import { WorkerReport } from '#contracts/messages.ts'
 import { KeyRecord, ModelRecord, RouteRecord, WorkerRecord } from '#contracts/records.ts'
 import { type Bucket, subjects } from '#contracts/subjects.ts'
@@ -23,6 +23,7 @@ export interface RegistryEvents {
   workersChanged(deployment: DeploymentName): void
   workerLost(id: WorkerId): void
   modelGone(deployment: DeploymentName): void
+  routeGone(route: RouteName): void
 }
 
 export class Registry {
@@ -117,8 +118,11 @@ export class Registry {
   }
 
   #takeRoute({ key, value }: KeyValueEntry): void {
-    if (value === null) this.#routes.delete(key)
-    else this.#routes.set(key, decode(RouteRecord, value))
+    if (value === null) {
+      const known = this.#routes.get(key)
+      this.#routes.delete(key)
+      if (known !== undefined) this.#events.routeGone(known.route)
+    } else this.#routes.set(key, decode(RouteRecord, value))
     this.#routeByName.clear()
     // The older one last, so that it keeps a name that two have for a moment.
     for (const route of [...this.#routes.values()].sort(youngestFirst)) this.#routeByName.set(route.name, route)

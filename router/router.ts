@@ -182,6 +182,7 @@ class BusRouter implements Router {
           lanes.forget(deployment)
           this.#meter.forget(deployment)
         },
+        routeGone: (route) => this.#staged.forget(route),
       },
     })
     const registry = this.#registry

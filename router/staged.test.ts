@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { RouteName } from '#contracts/ids.ts'
+import { RequestId, RouteName, TenantId } from '#contracts/ids.ts'
+import { Failure } from '#contracts/failure.ts'
 import { limits } from '#contracts/limits.ts'
 import type { CascadePolicy } from '#contracts/records.ts'
+import { encode } from '#runtime/messages.ts'
 import type { Router } from './router.ts'
 import { named, policyOf } from './testing/cascadeStage.ts'
 import { askRoute } from './testing/stagedRequest.ts'
@@ -55,4 +57,28 @@ test('an answer that outgrows what may be held while it is judged is ended, and 
   await settled(stage)
   expect(ended).toEqual(['smol'])
   expect(asked).toMatchObject({ chosen: ['large'], sink: { text: 't0 t1 ' }, threw: [] })
+})
+
+test('a route that is gone leaves nothing behind: one that comes under its name begins with its whole budget', async () => {
+  const stage = await staged()
+  const policy = policyOf({ escalationRateMax: 0.01 })
+  const submitInner: Router['submitInner'] = (request, sink) => {
+    if (request.model.deployment === 'large') return stage.router.submitInner(request, sink)
+    sink.end({ kind: 'failed', failure: new Failure('engine-fault', 'broken') })
+    return { cancel: () => undefined }
+  }
+  const credit = () => {
+    const staged = stage.router.stagedRoute('both')
+    if (staged === undefined) return null
+    const named = { id: RequestId.parse('q'), model: 'both', tenant: TenantId.parse('public') }
+    return stage.router.explain({ ...named, key: { source: 'request', value: 'q' } })?.plan
+  }
+  await askRoute(stage, routed(policy), { tokens: 2, submitInner })
+  await settled(stage)
+  expect(credit()).toMatchObject({ escalation: { credit: 9 } })
+  await Promise.all([stage.operator.remove('routes', 'both'), stage.clock.advance(100)])
+  expect(credit()).toBeNull()
+  const again = routed(policy)
+  await Promise.all([stage.operator.put('routes', 'both', encode(again)), stage.clock.advance(100)])
+  expect(credit()).toMatchObject({ escalation: { credit: 10 } })
 })

@@ -1,4 +1,5 @@
 /** Routes that take several steps, each kind carried out by its own strategy. */
+import type { RouteName } from '#contracts/ids.ts'
 import type { Log } from '#runtime/log.ts'
 import { type CascadeOptions, Cascades } from './cascade.ts'
 import type { RequestHandle } from './request.ts'
@@ -67,6 +68,11 @@ export class StagedRoutes {
         given.inner.cancel()
       },
     }
+  }
+
+  /** The route is gone, and what its requests shared with it. */
+  forget(route: RouteName): void {
+    this.#cascades.forget(route)
   }
 
   explain(route: StagedRecord): Decided {
