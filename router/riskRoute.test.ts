@@ -297,3 +297,18 @@ test('a client that leaves takes everything with it', async () => {
   await until(() => stage.router.active === 0)
   expect(large.received).toHaveLength(0)
 })
+
+test('an embedding that never comes is none: the other deployment answers within the client’s time', async () => {
+  await stage.publish(named('embeds'))
+  const embeds = stage.worker({ name: 'w-embeds', deployment: 'embeds', stepMs: 3_600_000 })
+  try {
+    await until(() => stage.router.model('embeds')?.ready === true)
+    const model = await route({ embedding: name('embeds') })
+    const body = { model, messages: [{ role: 'user', content: 'x' }], max_tokens: 2 }
+    const headers = { 'x-paceline-deadline-ms': '1500', 'x-paceline-explain': 'true' }
+    const response = await stage.chat(body, { headers })
+    expect([response.status, response.headers.get('x-paceline-cause')]).toEqual([200, 'unscored'])
+  } finally {
+    embeds.stop()
+  }
+})
